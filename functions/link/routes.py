@@ -1,0 +1,133 @@
+"""The HTTP API: POST /links, its documentation, and the one table of exceptions and HTTP statuses."""
+
+import binascii
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.params import Body
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel
+
+import service
+from observability import logger
+from program_enrollments import LinkingUnavailable
+from schemas import InvalidRequest, LinkRequest, LinkResponse, Problem, invalid, read_json
+
+METHODS = {"/links": "POST", "/openapi.json": "GET", "/docs": "GET"}
+RETRY_AFTER = {"Retry-After": "5"}
+ANSWERS: dict[HTTPStatus, tuple[str, type[BaseModel]]] = {
+    HTTPStatus.OK: ("Every key was linked, or there was none.", LinkResponse),
+    HTTPStatus.MULTI_STATUS: ("Some keys were linked, and some were not.", LinkResponse),
+    HTTPStatus.UNPROCESSABLE_ENTITY: ("No key was linked.", LinkResponse),
+    HTTPStatus.BAD_REQUEST: ("The request is malformed; nothing was done.", Problem),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("The request is too large; nothing was done.", Problem),
+    HTTPStatus.INTERNAL_SERVER_ERROR: ("The service or its database is set up wrongly; its log says how.", Problem),
+    HTTPStatus.SERVICE_UNAVAILABLE: ("The database is out of reach or out of time; send the batch again.", Problem),
+}
+
+api = APIGatewayRestResolver(enable_validation=True, json_body_deserializer=read_json)
+api.configure_openapi(
+    title="Program linking",
+    version="1.0.0",
+    description="Links the external student keys of Open edX programs to LMS accounts.",
+)
+api.enable_swagger(path="/docs")
+
+
+def resolve(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer an API Gateway proxy event. A body is JSON or it is refused: forms are no second way in."""
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    media_type = (headers.get("content-type") or content_types.APPLICATION_JSON).partition(";")[0].strip().lower()
+    if media_type != content_types.APPLICATION_JSON:
+        media_type = f"unsupported {media_type}"
+    return api.resolve({**event, "headers": {**headers, "content-type": media_type}}, context)
+
+
+@api.post(
+    "/links",
+    summary="Link external user keys to LMS accounts",
+    responses={
+        status.value: {"description": description, "content": {content_types.APPLICATION_JSON: {"model": model}}}
+        for status, (description, model) in ANSWERS.items()
+    },
+)
+def link_program_enrollments(request: Annotated[LinkRequest, Body()]) -> Response[str]:
+    """Link each external user key of the program to the LMS account beside it.
+
+    A key that cannot be linked is told in `errors` and leaves no trace; the others are linked, and their accounts enter
+    the master's track of the courses that waited for them. Repeating a batch is safe.
+    """
+    response = service.link(request, api.lambda_context)
+    return _answer(_status(response), response)
+
+
+@api.get("/openapi.json", include_in_schema=False)
+def openapi() -> Response[str]:
+    """The OpenAPI document."""
+    return Response(HTTPStatus.OK.value, content_types.APPLICATION_JSON, api.get_openapi_json_schema())
+
+
+@api.exception_handler(InvalidRequest)
+def _invalid_request(error: InvalidRequest) -> Response[str]:
+    return _answer(error.status, Problem(message=error.message, details=error.details))
+
+
+@api.exception_handler(RequestValidationError)
+def _invalid_fields(error: RequestValidationError) -> Response[str]:
+    refusal = invalid(error.errors())
+    return _answer(refusal.status, Problem(message=refusal.message, details=refusal.details))
+
+
+@api.exception_handler(RequestUnsupportedContentType)
+def _unsupported_content_type(_: RequestUnsupportedContentType) -> Response[str]:
+    return _answer(
+        HTTPStatus.BAD_REQUEST, Problem(message="The body must be JSON: send Content-Type application/json.")
+    )
+
+
+@api.exception_handler([UnicodeDecodeError, binascii.Error])
+def _undecodable(_: ValueError) -> Response[str]:
+    return _answer(
+        HTTPStatus.BAD_REQUEST, Problem(message="The body is not UTF-8, or not the base64 that it is said to be.")
+    )
+
+
+@api.exception_handler(LinkingUnavailable)
+def _unavailable(error: LinkingUnavailable) -> Response[str]:
+    logger.error("Linking unavailable", extra={"reason": str(error)})
+    return _answer(HTTPStatus.SERVICE_UNAVAILABLE, Problem(message=str(error)), RETRY_AFTER)
+
+
+@api.exception_handler(Exception)
+def _broken(error: Exception) -> Response[str]:
+    logger.exception("Linking failed", exc_info=error)
+    return _answer(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        Problem(message="The service failed, and nothing was changed; its log says why."),
+    )
+
+
+@api.not_found
+def _no_such_route(_: NotFoundError) -> Response[str]:
+    path = api.current_event.path
+    if method := METHODS.get(path):
+        return _answer(
+            HTTPStatus.METHOD_NOT_ALLOWED, Problem(message=f"{path} takes {method} alone."), {"Allow": method}
+        )
+    return _answer(HTTPStatus.NOT_FOUND, Problem(message="There is nothing here: send POST /links, or GET /docs."))
+
+
+def _status(response: LinkResponse) -> HTTPStatus:
+    if not response.errors:
+        return HTTPStatus.OK
+    return HTTPStatus.MULTI_STATUS if response.linked else HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def _answer(status: HTTPStatus, body: BaseModel, headers: dict[str, str] | None = None) -> Response[str]:
+    return Response(
+        status.value, content_types.APPLICATION_JSON, body.model_dump_json(exclude_unset=True), dict(headers or {})
+    )

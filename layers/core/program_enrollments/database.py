@@ -1,0 +1,237 @@
+"""PostgreSQL as linking sees it: connect, transaction, savepoint. The only module that knows pg8000."""
+
+import os
+import ssl
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from pg8000.exceptions import DatabaseError, InterfaceError
+from pg8000.native import Connection
+
+from program_enrollments.outcomes import DatabaseNotReady, LinkingUnavailable, Refused
+
+__all__ = ["Connection", "ConnectionLost", "Contention", "Session", "WrongPassword", "connect"]
+
+CONNECT_SECONDS = 5.0
+GRACE_SECONDS = 0.25
+OUT_OF_TIME_MESSAGE = (
+    "The batch could not be finished in time and was rolled back; nothing was changed. Send it again, or in halves."
+)
+LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
+
+
+class ConnectionLost(Exception):
+    """The connection went away before COMMIT was sent: nothing was changed."""
+
+
+class Contention(Exception):
+    """A deadlock or a serialization failure rolled the transaction back: the same again may succeed."""
+
+
+class WrongPassword(LinkingUnavailable):
+    """The server refused the user or the password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A connection and the moment, on the monotonic clock, at which its work has to be over."""
+
+    connection: Connection
+    deadline: float
+
+    def query(self, statement: str, **parameters: object) -> Any:  # noqa: ANN401 - whatever the statement answers
+        """Run one statement with bound parameters; return the first column of its last row, None without rows."""
+        return self._exchange(statement, self._seconds_left(), parameters)
+
+    def script(self, statements: str, **ids: Sequence[int]) -> Any:  # noqa: ANN401 - likewise
+        """Run constant statements in one round trip; return the first column of the last row, None without rows.
+
+        Each list of ids is there for them as `current_setting('linking.<name>')`, until the transaction or the
+        savepoint is over.
+        """
+        seconds = self._seconds_left()
+        settings = "".join(
+            f"SELECT set_config('linking.{name}', '{{{','.join(map(str, values))}}}', true);"
+            for name, values in ids.items()
+        )
+        return self._exchange(
+            f"SET LOCAL statement_timeout = {_milliseconds(seconds)}; {settings}{statements}", seconds
+        )
+
+    @contextmanager
+    def transaction(self, *, commit: bool = True) -> Iterator[None]:
+        """One transaction, committed at the end or, where `commit` is false, rolled back."""
+        seconds = self._seconds_left()
+        self._exchange(_begin(_milliseconds(seconds)), seconds)
+        try:
+            yield
+        except BaseException:
+            with suppress(Exception):
+                self._exchange("ROLLBACK", GRACE_SECONDS)
+            raise
+        if commit:
+            self._commit()
+        else:
+            self._exchange("ROLLBACK", self._seconds_left())
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """All or nothing: what happens inside is undone where the server or the caller refuses it."""
+        self.script("SAVEPOINT key")
+        try:
+            yield
+        except Exception:
+            with suppress(ConnectionLost):
+                self._exchange("ROLLBACK TO SAVEPOINT key; RELEASE SAVEPOINT key", self._seconds_left())
+            raise
+        self.script("RELEASE SAVEPOINT key")
+
+    def _commit(self) -> None:
+        try:
+            self._exchange("COMMIT", self._seconds_left())
+        except ConnectionLost as error:
+            raise LinkingUnavailable(
+                "The connection to the database was lost during COMMIT. The outcome is unknown: the batch was linked"
+                " whole or not at all. Repeating it is safe: keys that are linked already will say so."
+            ) from error
+
+    def _seconds_left(self) -> float:
+        """The time left, never zero; raise `LinkingUnavailable` where it is over."""
+        if (seconds := self.deadline - time.monotonic()) <= 0:
+            raise LinkingUnavailable(OUT_OF_TIME_MESSAGE)
+        return seconds
+
+    def _exchange(self, sql: str, seconds: float, parameters: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
+        """Send SQL and return the first column of the last row that comes back.
+
+        The server's own time-out comes first; the socket's, a little later, is for a server that does not answer.
+        Anything but the server's own error may leave answers unread, so that the connection is closed.
+        """
+        try:
+            # pg8000 has no public way to change the time-out of an open connection.
+            self.connection._usock.settimeout(seconds + GRACE_SECONDS)  # noqa: SLF001
+            rows = self.connection.run(sql, **(parameters or {}))
+        except DatabaseError as error:
+            raise _meaning(error) from error
+        except BaseException as error:
+            with suppress(Exception):
+                self.connection.close()
+            if isinstance(error, InterfaceError | OSError):
+                raise ConnectionLost(str(error)) from error
+            raise
+        return rows[-1][0] if rows else None
+
+
+def _begin(milliseconds: int) -> str:
+    """Start a transaction that the server ends by itself where its client is slow, gone or frozen.
+
+    Foreign keys are checked with each statement: Open edX defers them to COMMIT, where one deleted user would fail the
+    whole batch.
+    """
+    return f"""
+        BEGIN ISOLATION LEVEL READ COMMITTED;
+        SET CONSTRAINTS ALL IMMEDIATE;
+        SET LOCAL jit = off;
+        SET LOCAL lock_timeout = {milliseconds};
+        SET LOCAL statement_timeout = {milliseconds};
+        SET LOCAL idle_in_transaction_session_timeout = {milliseconds};
+        SET LOCAL client_connection_check_interval = 500
+    """
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, int(seconds * 1000))
+
+
+def connect(user: str | None = None, password: str | None = None, timeout: float = CONNECT_SECONDS) -> Connection:
+    """Connect as libpq's variables say (PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE, PGSSLROOTCERT).
+
+    `user` and `password` go before PGUSER and PGPASSWORD; `timeout` is in seconds. Raise `WrongPassword` where the
+    server does not let the user in, and `LinkingUnavailable` where it cannot be reached in time or over TLS.
+    """
+    host = os.environ.get("PGHOST") or "localhost"
+    port = int(os.environ.get("PGPORT") or 5432)
+    user = user or os.environ.get("PGUSER") or "postgres"
+    try:
+        return Connection(
+            user,
+            password=password or os.environ.get("PGPASSWORD"),
+            database=os.environ.get("PGDATABASE") or user,
+            timeout=timeout,
+            application_name="program-linking",
+            **_address(host, port),
+        )
+    except DatabaseError as error:
+        raise _no_connection(error, host, port) from error
+    except (InterfaceError, OSError) as error:
+        raise LinkingUnavailable(f"{_unreachable(host, port)} Nothing was changed.") from error
+
+
+def _address(host: str, port: int) -> dict[str, Any]:
+    if host.startswith("/"):
+        return {"unix_sock": f"{host}/.s.PGSQL.{port}", "ssl_context": False}
+    return {"host": host, "port": port, "ssl_context": _tls(host)}
+
+
+def _tls(host: str) -> ssl.SSLContext | bool | None:
+    """The sslmode in pg8000's terms: a context to verify with, None for "if the server can", False for never."""
+    mode = os.environ.get("PGSSLMODE") or ("prefer" if host in LOCAL_HOSTS else "verify-full")
+    match mode:
+        case "disable" | "allow":
+            return False
+        case "prefer":
+            return None
+        case "require":
+            return True
+        case "verify-ca" | "verify-full":
+            context = ssl.create_default_context(cafile=os.environ.get("PGSSLROOTCERT") or None)
+            context.check_hostname = mode == "verify-full"
+            return context
+    raise DatabaseNotReady(f"PGSSLMODE={mode} is not known: use disable, prefer, require, verify-ca or verify-full")
+
+
+def _meaning(error: Exception) -> Exception:
+    """Tell a verdict on the data from trouble with the server."""
+    fields = _fields(error)
+    sqlstate, message = fields.get("C", ""), fields.get("M", str(error)).splitlines()[0]
+    match sqlstate, sqlstate[:2]:
+        case (("40001" | "40P01"), _):  # serialization failure, deadlock
+            return Contention(message)
+        case (("55P03" | "57014"), _):  # lock and statement time-outs
+            return LinkingUnavailable(OUT_OF_TIME_MESSAGE)
+        case _, ("08" | "53" | "57" | "58"):  # connection, resources, operator, system
+            return ConnectionLost(message)
+        case _, ("22" | "23" | "P0"):  # data, constraint, a trigger's own
+            return Refused(message, sqlstate, fields.get("n"), fields.get("D"))
+        case _, ("42" | "3F"):  # no such table, column, privilege or schema
+            return DatabaseNotReady(_not_ready(message))
+    return error
+
+
+def _no_connection(error: Exception, host: str, port: int) -> Exception:
+    fields = _fields(error)
+    message = f"{_unreachable(host, port)} It answered: {fields.get('M', error)}. Nothing was changed."
+    if fields.get("C", "").startswith("28"):
+        return WrongPassword(message)
+    return LinkingUnavailable(message)
+
+
+def _fields(error: Exception) -> Mapping[str, str]:
+    match error.args:
+        case (dict() as fields, *_):
+            return fields
+    return {}
+
+
+def _unreachable(host: str, port: int) -> str:
+    return f"The database at {host}:{port} cannot be reached."
+
+
+def _not_ready(message: str) -> str:
+    return (
+        f"The database is not ready for linking: {message}. Run `python -m program_enrollments.migrate` against a"
+        " database of your own; on Open edX's, look at the tables and at the grants of the service's role."
+    )

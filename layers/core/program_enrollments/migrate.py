@@ -1,0 +1,43 @@
+"""Bring a database to the current schema: `python -m program_enrollments.migrate`, with libpq's PG* variables."""
+
+import sys
+import time
+from importlib.resources import files
+
+from program_enrollments.database import Connection, Session, connect
+from program_enrollments.outcomes import DatabaseNotReady, LinkingUnavailable
+
+# Two migrations at once would race for the same tables; any number will do, as long as it is theirs alone.
+MIGRATION_LOCK = 7_204_117_563
+LONGEST_SECONDS = 600.0
+
+
+def migrate(connection: Connection) -> list[str]:
+    """Run all migrations, in the order of their names, in one transaction; return the names.
+
+    Each migration makes only what is missing, so that running them again changes nothing, and tables that Open edX made
+    stay as they are. The connection must not be in a transaction.
+    """
+    migrations = sorted(files(__package__).joinpath("migrations").iterdir(), key=lambda file: file.name)
+    session = Session(connection, time.monotonic() + LONGEST_SECONDS)
+    with session.transaction():
+        session.script(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+        for migration in migrations:
+            session.script(migration.read_text(encoding="utf-8"))
+    return [migration.name for migration in migrations]
+
+
+def main() -> int:
+    """Migrate the database that the PG* variables name; return the exit status."""
+    try:
+        with connect() as connection:
+            names = migrate(connection)
+    except (LinkingUnavailable, DatabaseNotReady) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.writelines(f"{name}: in place\n" for name in names)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

