@@ -71,7 +71,7 @@ def make_authority(folder: Path, name: str) -> Path:
 
 
 def certify(data: Path, authority: Path) -> None:
-    """Make the server's certificate in its data folder, as PostgreSQL's manual does: without key identifiers."""
+    """Make the server's certificate in its data folder, as PostgreSQL's manual does, too plainly for Python."""
     key, request, names = data / "server.key", data / "server.csr", data / "names"
     names.write_text(f"subjectAltName = IP:{CERTIFIED}")
     openssl(

@@ -200,7 +200,7 @@ def _trusting(authorities: str | None) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=authorities if authorities != "system" else None)
     except OSError as error:
         raise DatabaseNotReady(f"PGSSLROOTCERT={authorities} cannot be read: {error}.") from error
-    # libpq takes certificates without the key identifiers that Python asks for: PostgreSQL's manual makes such ones.
+    # libpq is not as strict about certificates as Python, and PostgreSQL's manual makes some that Python would refuse.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
