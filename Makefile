@@ -1,9 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock build clean
+.PHONY: help run invoke api test check format lock build clean
 
 export PYTHONPATH := functions/link:layers/core
 
 PYTHON := .venv/bin/python
+EVENT := events/direct-link.json
 UV := .tools/bin/uv
 UV_VERSION := 0.13.9
 
@@ -13,8 +14,14 @@ help: ## list what there is to make
 run: .venv/installed ## the service on localhost: embedded PostgreSQL, a sample roster, one curl to try
 	@$(PYTHON) -m local.serve
 
+invoke: .venv/installed ## the function in a container, once, with EVENT and a sample database (needs Docker)
+	@$(PYTHON) -m local.containers invoke $(EVENT)
+
+api: .venv/installed ## the API in front of the function in a container, with a sample database (needs Docker)
+	@$(PYTHON) -m local.containers api
+
 test: .venv/installed ## all tests, against a real PostgreSQL
-	$(PYTHON) -m pytest -q -n 2
+	$(PYTHON) -m pytest -q -n 2 --dist loadgroup
 
 check: .venv/installed ## what a machine can tell of the code: style, types, templates
 	.venv/bin/ruff format --check .
