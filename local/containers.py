@@ -29,12 +29,12 @@ ARCHITECTURES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "arm64", "arm
 DEFAULT_PORT = 3000
 
 
-def bridge() -> str | None:
-    """The network of the engine's containers; None where no engine answers."""
+def bridge() -> str:
+    """The network of the engine's containers; empty where no engine answers."""
     if (docker := shutil.which("docker")) is None:
-        return None
+        return ""
     command = [docker, "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}"]
-    return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip() or None
+    return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def start_sam(*arguments: str, stdout: int | None = None) -> "subprocess.Popen[s
 
 def main() -> int:
     """Invoke the function once, or serve its API until interrupted."""
-    if (network := bridge()) is None:
+    if not (network := bridge()):
         return _complain("There is no container engine: start Docker, or whatever else `docker` leads to.")
     with sample_service(network) as options:
         match sys.argv[1:]:

@@ -20,6 +20,10 @@ from tests.support import load_event
 # The server's certificate is for the first of them; neither is what the service holds for this machine.
 CERTIFIED, NOT_CERTIFIED = "127.0.0.2", "127.0.0.3"
 ANYBODY_FROM_THIS_MACHINE = "host all all 127.0.0.0/8 trust"
+BINARIES = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None, key=lambda path: int(path.parent.name))
+
+if BINARIES is None or shutil.which("openssl") is None:
+    pytest.skip("the distribution's PostgreSQL is not there: apt-get install postgresql", allow_module_level=True)
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,9 @@ class TlsServer:
 @pytest.fixture(scope="module")
 def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
     """A server that listens on this machine's other addresses too."""
-    binaries = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None, key=lambda path: int(path.parent.name))
-    if binaries is None or shutil.which("openssl") is None:
-        pytest.skip("the distribution's PostgreSQL is not installed: apt-get install postgresql")
     folder = tmp_path_factory.mktemp("certificates")
     addresses = f"127.0.0.1,{CERTIFIED},{NOT_CERTIFIED}"
-    with embedded_cluster(addresses, rules=(ANYBODY_FROM_THIS_MACHINE,), binaries=binaries) as cluster:
+    with embedded_cluster(addresses, rules=(ANYBODY_FROM_THIS_MACHINE,), binaries=BINARIES) as cluster:
         authority, stranger = make_authority(folder, "authority"), make_authority(folder, "stranger")
         certify(cluster.folder / "data", authority)
         yield TlsServer(cluster, authority, stranger)
