@@ -73,7 +73,7 @@ def main() -> int:
             case ["api"]:
                 port = int(os.environ.get("PORT") or DEFAULT_PORT)
                 print(f"{sample_curl(f'http://127.0.0.1:{port}')}\n\nCtrl-C stops it.", flush=True)
-                return _wait(start_sam("start-api", f"--port={port}", "--warm-containers=EAGER", *options))
+                return _wait(start_sam("start-api", f"--port={port}", "--warm-containers=LAZY", *options))
     return _complain(__doc__)
 
 

@@ -15,7 +15,7 @@ from unittest import mock
 
 import pytest
 
-from local.containers import bridge, sample_service, start_sam
+from local.containers import ROOT, bridge, sample_service, start_sam
 from local.lms import Lms
 from local.roster import SAMPLE_REQUEST
 from program_enrollments import connect
@@ -80,7 +80,7 @@ def port(service: Service) -> Iterator[int]:
     """Where the API is served by a container that stays warm."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    with start_sam("start-api", f"--port={port}", "--warm-containers=EAGER", *service.options) as sam:
+    with start_sam("start-api", f"--port={port}", "--warm-containers=LAZY", *service.options) as sam:
         try:
             wait_for(port, sam)
             yield port
@@ -89,10 +89,11 @@ def port(service: Service) -> Iterator[int]:
 
 
 def containers() -> list[str]:
-    """The containers that SAM has left behind."""
+    """What the containers mount that run this checkout's functions, whoever may run others."""
     docker = shutil.which("docker") or "docker"
-    command = [docker, "ps", "--all", "--quiet", "--filter", "label=sam.cli.container.type=lambda"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    command = [docker, "ps", "--all", "--no-trunc", "--format", "{{.Mounts}}"]
+    mounts = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    return [mount for mount in mounts if f"{ROOT}/functions" in mount]
 
 
 def wait_for(port: int, sam: "subprocess.Popen[str]") -> None:
