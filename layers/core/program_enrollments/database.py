@@ -152,6 +152,8 @@ def connect(user: str | None = None, password: str | None = None, timeout: float
     `user` and `password` go before PGUSER and PGPASSWORD; `timeout` is in seconds. Raise `WrongPassword` where the
     server does not let the user in, and `LinkingUnavailable` where it cannot be reached in time or over TLS.
     """
+    if timeout <= 0:
+        raise LinkingUnavailable(OUT_OF_TIME_MESSAGE)
     host = os.environ.get("PGHOST") or "localhost"
     port = int(os.environ.get("PGPORT") or 5432)
     user = user or os.environ.get("PGUSER") or "postgres"
@@ -160,7 +162,7 @@ def connect(user: str | None = None, password: str | None = None, timeout: float
             user,
             password=password or os.environ.get("PGPASSWORD"),
             database=os.environ.get("PGDATABASE") or user,
-            timeout=timeout,
+            timeout=min(timeout, CONNECT_SECONDS),
             application_name="program-linking",
             **_address(host, port),
         )
