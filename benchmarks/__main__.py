@@ -11,7 +11,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,16 @@ COLD_STARTS = 9
 console = Console(width=120)
 
 
+@dataclass(frozen=True)
+class Way:
+    """A way to link rosters of some size."""
+
+    name: str
+    link: Callable[[Roster], object]
+    size: int = SIZE
+    add: Callable[[Lms, int], Roster] = add_roster
+
+
 def main() -> None:
     """Run all benchmarks against an embedded PostgreSQL of their own."""
     with embedded_cluster() as cluster:
@@ -57,23 +69,23 @@ def main() -> None:
 
 def throughput(lms: Lms) -> None:
     """Compare the service with the plain way and with the bound, on loopback and over a line with a delay."""
+    ways = [
+        Way("plain: a savepoint and a dozen statements a key", plainly, PLAIN_SIZE),
+        Way("the service, made to take a savepoint for each key", with_each_key_alone, PLAIN_SIZE),
+        Way("the service", directly),
+        Way("bound: one SQL script without checks", as_one_script),
+    ]
     for delay in (0.0, DELAY_SECONDS):
         with line(delay):
-            rates = {
-                "plain: a savepoint and a dozen statements a key": PLAIN_SIZE
-                / typical_seconds(lms, PLAIN_SIZE, plainly),
-                "the service, made to take a savepoint for each key": PLAIN_SIZE
-                / typical_seconds(lms, PLAIN_SIZE, with_each_key_alone),
-                "the service": SIZE / typical_seconds(lms, SIZE, directly),
-                "bound: one SQL script without checks": SIZE / typical_seconds(lms, SIZE, as_one_script),
-            }
+            seconds = typical_seconds(lms, ways)
             trip = round_trip()
+        rates = {way.name: way.size / seconds[way.name] for way in ways}
         plain, *_, bound = rates.values()
         table = Table(
             "way", "keys/s", "x plain", "x the bound's time", title=f"clean keys; a round trip takes {trip:.2f} ms"
         )
-        for way, keys in rates.items():
-            table.add_row(way, f"{keys:,.0f}", f"{keys / plain:.1f}", f"{bound / keys:.2f}")
+        for name, keys in rates.items():
+            table.add_row(name, f"{keys:,.0f}", f"{keys / plain:.1f}", f"{bound / keys:.2f}")
         console.print(table)
 
 
@@ -96,12 +108,13 @@ def size(lms: Lms) -> None:
 
 def options(lms: Lms) -> None:
     """Compare a dry run, a relinking batch and one that ignores case with a plain batch."""
-    seconds = {
-        "plain": typical_seconds(lms, SIZE, directly),
-        "dry run": typical_seconds(lms, SIZE, partial(directly, dry_run=True)),
-        "ignoring case": typical_seconds(lms, SIZE, partial(directly, ignore_case=True)),
-        "relinking every key": typical_seconds(lms, SIZE, partial(directly, relink=True), add=add_linked_roster),
-    }
+    ways = [
+        Way("plain", directly),
+        Way("dry run", partial(directly, dry_run=True)),
+        Way("ignoring case", partial(directly, ignore_case=True)),
+        Way("relinking every key", partial(directly, relink=True), add=add_linked_roster),
+    ]
+    seconds = typical_seconds(lms, ways)
     table = Table("batch of 1,000", "seconds", "x plain", title="options")
     for name, taken in seconds.items():
         table.add_row(name, f"{taken:.3f}", f"{taken / seconds['plain']:.2f}")
@@ -137,13 +150,14 @@ def cold_start(lms: Lms) -> None:
 def surroundings() -> None:
     """Compare a 1,000-key batch in a large LMS with one in an LMS a hundredth its size."""
     seconds = {}
-    for users, course_enrollments in ((2_000, 5_000), (200_000, 500_000)):
+    for name, users, course_enrollments in (("small", 2_000, 5_000), ("large", 200_000, 500_000)):
         with database("surroundings") as lms:
             add_surroundings(lms, users, course_enrollments)
-            seconds[users] = typical_seconds(lms, SIZE, directly)
-    table = Table("users in the LMS", "seconds", "x the small LMS", title="1,000 clean keys in LMSs of two sizes")
-    for users, taken in seconds.items():
-        table.add_row(f"{users:,}", f"{taken:.3f}", f"{taken / seconds[2_000]:.2f}")
+            seconds |= typical_seconds(lms, [Way(f"{name}: {users:,} users", directly)])
+    small, *_ = seconds.values()
+    table = Table("LMS", "seconds", "x small", title="1,000 clean keys in LMSs of two sizes")
+    for name, taken in seconds.items():
+        table.add_row(name, f"{taken:.3f}", f"{taken / small:.2f}")
     console.print(table)
 
 
@@ -198,14 +212,16 @@ def over_http(roster: Roster) -> dict[str, object]:
     return dict(json.loads(json.dumps(response)))
 
 
-def typical_seconds(
-    lms: Lms, size: int, way: Callable[[Roster], object], add: Callable[[Lms, int], Roster] = add_roster
-) -> float:
-    """The median time that a way of linking takes for a roster of that size, each time a new one."""
-    way(add(lms, 10))
-    rosters = [add(lms, size) for _ in range(ROUNDS)]
+def typical_seconds(lms: Lms, ways: list[Way]) -> dict[str, float]:
+    """The median time that each way takes for a roster of its own: in turns, so that noise meets all of them."""
+    for way in ways:
+        way.link(way.add(lms, 10))
+    rosters = [[(way, way.add(lms, way.size)) for way in ways] for _ in range(ROUNDS)]
     lms.run("ANALYZE")
-    return statistics.median(timed(way, roster) for roster in rosters)
+    spent: dict[str, list[float]] = {way.name: [] for way in ways}
+    for way, roster in chain.from_iterable(rosters):
+        spent[way.name].append(timed(way.link, roster))
+    return {name: statistics.median(seconds) for name, seconds in spent.items()}
 
 
 def timed(work: Callable[[Roster], object], roster: Roster) -> float:
