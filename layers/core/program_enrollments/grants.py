@@ -1,13 +1,17 @@
 """What the service's database role may do, and nothing else: `python -m program_enrollments.grants ROLE` prints it.
 
-The owner of the tables runs the SQL, in the LMS's database. Identity columns need no grant on their sequences, and the
-foreign keys are checked as the tables' owner.
+The owner of the tables runs the SQL in the LMS's database, which PGDATABASE names. Identity columns need no grant on
+their sequences, and foreign keys are checked as the tables' owner.
 """
 
 import os
 import sys
+import time
+
+from program_enrollments.database import Connection, Session
 
 DATABASE = "openedx"
+LONGEST_SECONDS = 60.0
 
 # Of an account, linking reads neither its e-mail nor its password's hash.
 PRIVILEGES = {
@@ -33,6 +37,19 @@ def grants(role: str, database: str) -> str:
         **{f"TABLE {table}": privilege for table, privilege in PRIVILEGES.items()},
     }
     return "".join(f"GRANT {privilege} ON {what} TO {quoted(role)};\n" for what, privilege in privileges.items())
+
+
+def make_role(connection: Connection, role: str, database: str) -> None:
+    """Make the role in a database of the service's own on RDS, where it logs in with IAM; safe to repeat."""
+    session = Session(connection, time.monotonic() + LONGEST_SECONDS)
+    with session.transaction():
+        if not session.query("SELECT true FROM pg_roles WHERE rolname = :role", role=role):
+            session.script(f"CREATE ROLE {quoted(role)} LOGIN")
+        session.script(
+            f"GRANT rds_iam TO {quoted(role)};"
+            f"REVOKE TEMPORARY ON DATABASE {quoted(database)} FROM PUBLIC;"
+            f"{grants(role, database)}"
+        )
 
 
 def quoted(name: str) -> str:
