@@ -11,7 +11,7 @@ UV_VERSION := 0.13.9
 SSL_PROFILES_VERSION := 1.1.2
 
 help: ## list what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/installed ## the service on localhost: embedded PostgreSQL, a sample roster, one curl to try
 	@$(PYTHON) -m local.serve

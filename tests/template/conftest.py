@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.template.artifact import Artifact, sam_build
 from tests.template.stack import read_template, transformed
 
 
@@ -17,3 +18,9 @@ def template() -> dict[str, Any]:
 def resources(template: dict[str, Any]) -> dict[str, Any]:
     """The resources that CloudFormation is told to make."""
     return dict(transformed(template)["Resources"])
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """What `sam build` makes of the checkout."""
+    return sam_build(tmp_path_factory.mktemp("sam"))
