@@ -2,14 +2,14 @@
 
 import ssl
 import time
-from pathlib import Path
 
 import certifi
 import pytest
 
 from local.certificates import common_name
+from tests.template.stack import ROOT
 
-BUNDLE = Path("layers/core/certificates/rds.pem")
+BUNDLE = ROOT / "layers/core/certificates/rds.pem"
 YEAR = 365 * 24 * 3600
 AMAZON_ROOTS = {
     "Amazon Root CA 1",
