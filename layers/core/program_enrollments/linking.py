@@ -60,7 +60,8 @@ def link_program_enrollments(  # noqa: PLR0913 - the options of the request, by 
                 batch = Batch(str(program_uuid), external_keys_to_usernames, relink, spellings)
                 return _link_batch(session, batch, curriculum_uuid)
         except Contention:
-            time.sleep(random.uniform(0, 0.1))  # noqa: S311 - apart, so that the two do not meet again
+            # Apart, so that the two do not meet again.
+            time.sleep(random.uniform(0, 0.1))  # noqa: S311 # nosec B311
 
 
 def check_database(connection: Connection, seconds: float = LONGEST_SECONDS) -> None:
