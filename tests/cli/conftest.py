@@ -1,14 +1,13 @@
 """The command line as a test calls it, and the servers that it can be pointed at."""
 
 import datetime as dt
-import ipaddress
 import json
 import os
 import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -21,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from local.lms import PROGRAM, Lms
 from local.serve import Gateway
 from program_enrollments.link import main
-from tests.cli.support import Api, Ended, Link, Received
+from tests.cli.support import Api, Ended, Link, Received, Start
 
 API_HOST = "abcdef1234.execute-api.eu-west-1.amazonaws.com"
 
@@ -41,8 +40,8 @@ def link(capsys: pytest.CaptureFixture[str]) -> Link:
 
 
 @pytest.fixture
-def link_process(lms: Lms) -> Callable[..., "subprocess.Popen[str]"]:
-    """The command as a process of its own, which has nothing but the layer; `link_process(argument, …)` starts it."""
+def link_process(lms: Lms) -> Start:
+    """The command as a process of its own."""
 
     def start(*arguments: str, stderr: int = subprocess.PIPE, **environment: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
@@ -123,18 +122,18 @@ def _recorder(api: Api) -> type[BaseHTTPRequestHandler]:
 
 
 def _certificate(file: Path, *names: str) -> Path:
-    """Write a key, and a certificate that it signed for the names and for 127.0.0.1."""
+    """Write a key, and the certificate of an authority that is the server itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     now = dt.datetime.now(dt.UTC)
+    alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
     certificate = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([*map(x509.DNSName, names), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
+        .add_extension(alternatives, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(

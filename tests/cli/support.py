@@ -1,6 +1,7 @@
 """What the tests of the command line share beside fixtures."""
 
 import json
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -20,6 +21,14 @@ class Link(Protocol):
     """Run the command for the sample program with more arguments: `link("student-001:alice", "--dry-run")`."""
 
     def __call__(self, *arguments: str, program: str = PROGRAM) -> Ended: ...
+
+
+class Start(Protocol):
+    """Start the command likewise, as a process that has nothing but the layer."""
+
+    def __call__(
+        self, *arguments: str, stderr: int = subprocess.PIPE, **environment: str
+    ) -> "subprocess.Popen[str]": ...
 
 
 class Received(NamedTuple):

@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 _report(arguments, roster, results, errors_file)
     except InvalidInput as error:
         return _stop(f"Nothing was sent.\n{error}", REFUSED)
-    except (LinkingUnavailable, DatabaseNotReady, ConnectionLost, ApiRefused) as error:
+    except (LinkingUnavailable, DatabaseNotReady, ApiRefused) as error:
         return _stop(f"{error}\n{AGAIN_HINT}" if results else str(error), REFUSED)
     except KeyboardInterrupt:
         return _stop(
@@ -157,6 +157,8 @@ def _database() -> Iterator[Connection]:
     try:
         check_database(connection)
         yield connection
+    except ConnectionLost as error:
+        raise LinkingUnavailable(f"The connection to the database was lost: {error}.") from error
     finally:
         with suppress(Exception):  # it is closed already where it was lost
             connection.close()
