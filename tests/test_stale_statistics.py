@@ -20,7 +20,8 @@ CROSS JOIN generate_series(1, {KEYS}) AS number;
 
 INSERT INTO program_enrollments_programcourseenrollment (program_enrollment_id, course_key, status, created, modified)
 SELECT enrollment.id, course.id, 'active', now(), now()
-FROM program_enrollments_programenrollment AS enrollment CROSS JOIN unnest(ARRAY['{COURSES[0]}', '{COURSES[1]}']) AS course (id)
+FROM program_enrollments_programenrollment AS enrollment
+CROSS JOIN unnest(ARRAY['{COURSES[0]}', '{COURSES[1]}']) AS course (id)
 WHERE program_uuid IN ('{PROGRAM}', '{OTHER_PROGRAM}');
 """
 

@@ -122,6 +122,16 @@ def test_a_database_without_tables(lms: Lms, link: Link) -> None:
     assert ended.err.startswith("The database lacks student_courseenrollment_history. Run ")
 
 
+def test_a_reader_who_has_seen_enough(lms: Lms, link_process: Start) -> None:
+    """Where standard output is closed early, as `| head` does, the status is as ever and there is no traceback."""
+    with link_process(*(f"student-{number}:nobody" for number in range(2000))) as process:
+        assert process.stdout
+        process.stdout.close()
+        process.stdout = None
+        _, err = process.communicate()
+    assert (process.returncode, err) == (1, "")
+
+
 LINES = 10_001
 
 

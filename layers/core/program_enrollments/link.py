@@ -17,7 +17,7 @@ import io
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from itertools import islice
@@ -223,10 +223,18 @@ def _report(
     told = results if len(results) <= MOST_ROWS else failed
     words = {LINKED: "to link"} if arguments.dry_run else {}
     rows = [(key, roster[key], words.get(outcome, outcome), message) for key, (outcome, message) in told.items()]
-    sys.stdout.writelines(_table([(*COLUMNS, "outcome", "message"), *rows] if rows else []))
-    sys.stdout.write(_summary(results, len(roster), dry_run=arguments.dry_run))
-    if failed and errors_file:
-        sys.stdout.write(f"Mend what failed and send it again: --csv {arguments.errors}\n")
+    table = _table([(*COLUMNS, "outcome", "message"), *rows] if rows else [])
+    advice = [f"Mend what failed and send it again: --csv {arguments.errors}\n"] if failed and errors_file else []
+    _tell([*table, _summary(results, len(roster), dry_run=arguments.dry_run), *advice])
+
+
+def _tell(lines: Iterable[str]) -> None:
+    """Write to standard output; where its reader has seen enough (`| head`), the exit status tells the rest."""
+    try:
+        sys.stdout.writelines(lines)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failed(results: Mapping[str, Result]) -> dict[str, Result]:
