@@ -13,7 +13,11 @@ from tests.template.stack import ROOT, mappings, of_type
 
 FUNCTIONS = {"LinkFunction": "functions/link", "MigrateFunction": "functions/migrate"}
 # Neither is the stack's to tell: a password comes from an IAM token or a secret, the master user from the payload.
-NOT_IN_TEMPLATE = {"LinkFunction": {"PGPASSWORD"}, "MigrateFunction": {"PGUSER", "PGPASSWORD"}}
+# The password comes from elsewhere, and Lambda itself tells the region.
+NOT_IN_TEMPLATE = {
+    "LinkFunction": {"PGPASSWORD", "AWS_REGION"},
+    "MigrateFunction": {"PGUSER", "PGPASSWORD", "AWS_REGION"},
+}
 MANAGED_POLICIES = {
     "service-role/AWSLambdaENIManagementAccess",  # a function in a VPC
     "service-role/AmazonAPIGatewayPushToCloudWatchLogs",  # access logs, once an account and region
