@@ -196,7 +196,7 @@ def _tls(host: str) -> ssl.SSLContext | bool | None:
 def _meaning(error: Exception) -> Exception:
     """Tell a verdict on the data from trouble with the server."""
     fields = _fields(error)
-    sqlstate, message = fields.get("C", ""), fields.get("M", str(error)).splitlines()[0]
+    sqlstate, message = fields.get("C", ""), fields.get("M", str(error)).partition("\n")[0]
     match sqlstate, sqlstate[:2]:
         case (("40001" | "40P01"), _):  # serialization failure, deadlock
             return Contention(message)
