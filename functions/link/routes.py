@@ -129,5 +129,5 @@ def _status(response: LinkResponse) -> HTTPStatus:
 
 def _answer(status: HTTPStatus, body: BaseModel, headers: dict[str, str] | None = None) -> Response[str]:
     return Response(
-        status.value, content_types.APPLICATION_JSON, body.model_dump_json(exclude_unset=True), dict(headers or {})
+        status.value, content_types.APPLICATION_JSON, body.model_dump_json(exclude_none=True), dict(headers or {})
     )

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,24 +28,30 @@ class Settings:
 @contextmanager
 def warm_connection(seconds: float) -> Iterator[Connection]:
     """The connection of the last invocation, or a new one. It is kept only where nothing at all went wrong with it."""
-    connection = _warm.pop() if _warm else _connect(Settings.from_env(), seconds)
-    yield connection
+    is_new = not _warm
+    connection = _connect(Settings.from_env(), seconds) if is_new else _warm.pop()
+    try:
+        if is_new:
+            check_database(connection, seconds)
+        yield connection
+    except BaseException:
+        _close(connection)
+        raise
     _warm.append(connection)
 
 
 def forget_connection() -> None:
     """Close the connection that stayed open, if there is one."""
     while _warm:
-        _warm.pop().close()
+        _close(_warm.pop())
+
+
+def _close(connection: Connection) -> None:
+    with suppress(Exception):  # it may be closed or broken already
+        connection.close()
 
 
 def _connect(settings: Settings, seconds: float) -> Connection:
-    connection = _connect_as_told(settings, seconds)
-    check_database(connection, seconds)
-    return connection
-
-
-def _connect_as_told(settings: Settings, seconds: float) -> Connection:
     if settings.iam_auth:
         return connect(password=_iam_token(), timeout=seconds)
     if settings.secret_arn is None:
