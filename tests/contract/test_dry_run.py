@@ -71,7 +71,7 @@ def build(lms: Lms, world: World) -> None:
 
 
 @hypothesis_settings(
-    max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(world=worlds)
 def test_same_answer(lms: Lms, invoke: Invoke, world: World) -> None:

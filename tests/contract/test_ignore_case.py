@@ -24,7 +24,7 @@ def linked_keys(lms: Lms) -> list[str]:
         ("student-001", "STUDENT-001"),
         ("STUDENT-001", "student-001"),
         ("Student-001", "sTUDENT-001"),
-        ("ÄRGER-Σ", "ärger-σ"),
+        ("ÄRGER-Ж", "ärger-ж"),
         ("student-001", "student-001"),
         ("100%_Key\\", "100%_kEY\\"),
     ],
@@ -111,9 +111,7 @@ def test_keys_of_one_request(invoke: Invoke, post: Post, keys: tuple[str, ...]) 
     body = {"program_uuid": PROGRAM, "external_keys_to_usernames": dict.fromkeys(keys, "alice"), "ignore_case": True}
     status, answer = post(body)
     assert status == 400
-    assert answer["details"] == [
-        {"where": "external_keys_to_usernames", "what": f"{keys[-2]} and {keys[-1]} differ in case alone"}
-    ]
+    assert answer["details"] == [{"where": "body", "what": f"{keys[-2]} and {keys[-1]} differ in case alone"}]
     assert post({**body, "ignore_case": False})[0] == 422
 
 
