@@ -15,7 +15,7 @@ from pydantic import BaseModel
 import service
 from observability import logger
 from program_enrollments import LinkingUnavailable
-from schemas import InvalidRequest, LinkRequest, LinkResponse, Problem, invalid, read_json
+from schemas import Detail, InvalidRequest, LinkRequest, LinkResponse, Problem, invalid, read_json
 
 METHODS = {"/links": "POST", "/openapi.json": "GET", "/docs": "GET"}
 RETRY_AFTER = {"Retry-After": "5"}
@@ -84,16 +84,14 @@ def _invalid_fields(error: RequestValidationError) -> Response[str]:
 
 @api.exception_handler(RequestUnsupportedContentType)
 def _unsupported_content_type(_: RequestUnsupportedContentType) -> Response[str]:
-    return _answer(
-        HTTPStatus.BAD_REQUEST, Problem(message="The body must be JSON: send Content-Type application/json.")
-    )
+    message = "The body must be JSON: send Content-Type application/json."
+    return _refusal(message, Detail(where="Content-Type", what="is not application/json"))
 
 
 @api.exception_handler([UnicodeDecodeError, binascii.Error])
-def _undecodable(_: ValueError) -> Response[str]:
-    return _answer(
-        HTTPStatus.BAD_REQUEST, Problem(message="The body is not UTF-8, or not the base64 that it is said to be.")
-    )
+def _undecodable(error: ValueError) -> Response[str]:
+    message = "The body is not UTF-8, or not the base64 that it is said to be."
+    return _refusal(message, Detail(where="body", what=str(error)))
 
 
 @api.exception_handler(LinkingUnavailable)
@@ -119,6 +117,10 @@ def _no_such_route(_: NotFoundError) -> Response[str]:
             HTTPStatus.METHOD_NOT_ALLOWED, Problem(message=f"{path} takes {method} alone."), {"Allow": method}
         )
     return _answer(HTTPStatus.NOT_FOUND, Problem(message="There is nothing here: send POST /links, or GET /docs."))
+
+
+def _refusal(message: str, detail: Detail) -> Response[str]:
+    return _answer(HTTPStatus.BAD_REQUEST, Problem(message=message, details=[detail]))
 
 
 def _status(response: LinkResponse) -> HTTPStatus:
