@@ -241,6 +241,30 @@ def test_order_after_wait(  # noqa: PLR0913, PLR0917 - a row of the table
         assert theirs_modified < ours_modified
 
 
+@pytest.mark.parametrize("waits_for", range(3))
+def test_modified_after_wait(lms: Lms, other_session: Connection, invoke: Invoke, waits_for: int) -> None:
+    """`modified` moves on from what another session wrote, whichever of several rows the batch waited for."""
+    lms.user("alice")
+    lms.enrollment("student-001", [lms.course(f"edX/{number}/2026") for number in range(3)])
+    table, condition = "program_enrollments_programcourseenrollment", f"course_key = 'edX/{waits_for}/2026'"
+    other_session.run(f"BEGIN; SELECT FROM {table} WHERE {condition} FOR UPDATE")
+    theirs = []
+
+    def finish_late() -> None:
+        time.sleep(0.4)
+        theirs.extend(
+            other_session.run(f"UPDATE {table} SET modified = clock_timestamp() WHERE {condition} RETURNING modified")
+        )
+        other_session.run("COMMIT")
+
+    other = threading.Thread(target=finish_late)
+    other.start()
+    assert invoke({"student-001": "alice"})["linked"] == 1
+    other.join()
+    [[ours]] = lms.run(f"SELECT modified FROM {table} WHERE {condition}")
+    assert theirs[0][0] < ours
+
+
 @pytest.mark.parametrize("table", HISTORY_TABLES)
 def test_bare_database(lms: Lms, invoke: Invoke, post: Post, table: str) -> None:
     """A database without a history table is an error that names it, and nothing is linked."""
