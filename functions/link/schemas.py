@@ -7,12 +7,15 @@ from http import HTTPStatus
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
+
+from program_enrollments import Code
 
 MOST_KEYS = 10_000
 MOST_DETAILS = 20
 LONGEST_SHOWN = 100
+LONGEST_TEXT = 1_000
 
 # Lambda takes and gives 6 MB; the rest is for the envelope.
 LARGEST_BODY = 6_000_000
@@ -22,21 +25,22 @@ MESSAGE_BYTES = 400
 
 ExternalUserKey = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=255, pattern=r"^[^\x00]+$")]
 Username = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=150, pattern=r"^[^\x00]+$")]
+Text = Annotated[str, BeforeValidator(lambda text: text[:LONGEST_TEXT]), Field(max_length=LONGEST_TEXT)]
 Option = Annotated[bool, Field(strict=True)]
 
 
 class Detail(BaseModel):
     """One fault of a request."""
 
-    where: str
-    what: str
+    where: Text
+    what: Text
 
 
 class Problem(BaseModel):
     """Why a request was not carried out."""
 
-    message: str
-    details: list[Detail] = []
+    message: Text
+    details: Annotated[list[Detail], Field(max_length=MOST_DETAILS)] = []
 
 
 class InvalidRequest(Exception):
@@ -67,7 +71,9 @@ class LinkRequest(BaseModel):
     )
 
     program_uuid: UUID
-    external_keys_to_usernames: Annotated[dict[ExternalUserKey, Username], Field(max_length=MOST_KEYS)]
+    external_keys_to_usernames: Annotated[
+        dict[ExternalUserKey, Username], Field(max_length=MOST_KEYS, json_schema_extra={"additionalProperties": False})
+    ]
     # It may be left out; null is refused, lest an option that nobody filled in should widen a batch.
     curriculum_uuid: Annotated[UUID, Field(description="Only enrollments of this curriculum.")] = None  # type: ignore[assignment]
     relink: Annotated[Option, Field(description="Take an enrollment from the account that holds it.")] = False
@@ -100,8 +106,8 @@ class LinkResponse(BaseModel):
 
     program_uuid: UUID
     linked: Annotated[int, Field(ge=0)]
-    errors: Annotated[dict[str, str], Field(description="Each failed key with a message for people.")]
-    error_codes: Annotated[dict[str, str], Field(description="Each failed key with a code for programs.")]
+    errors: Annotated[dict[ExternalUserKey, Text], Field(description="Each failed key with a message for people.")]
+    error_codes: Annotated[dict[ExternalUserKey, Code], Field(description="Each failed key with a code for programs.")]
     dry_run: Annotated[bool | None, Field(description="There, and true, where nothing was changed.")] = None
 
 
