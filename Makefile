@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock build clean
+.PHONY: help run test check bench format lock build clean
 
 export PYTHONPATH := functions/link:layers/core
 
@@ -20,6 +20,9 @@ check: .venv/installed ## what a machine can tell of the code: style, types, tem
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy functions layers local tests benchmarks
+
+bench: .venv/installed ## what linking costs, side by side with the plain way and with the bound
+	@$(PYTHON) -m benchmarks
 
 format: .venv/installed ## mend what a machine can mend
 	.venv/bin/ruff format .

@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass
 
+from benchmarks.plain import link_plainly
 from local.lms import CURRICULUM, Lms
 
 COURSE_KEYS = ["course-v1:BenchX+C1+R", "course-v1:BenchX+C2+R"]
@@ -49,6 +50,15 @@ def add_roster(lms: Lms, size: int) -> Roster:
     return Roster(program, {f"{name}-key-{n}": f"{name}-user-{n}" for n in range(1, size + 1)})
 
 
+def add_linked_roster(lms: Lms, size: int) -> Roster:
+    """Add a roster whose keys are all linked and enrolled, and that are to go to other accounts."""
+    roster = add_roster(lms, size)
+    others = add_roster(lms, size)
+    link_plainly(lms.connection, roster.program_uuid, roster.external_keys_to_usernames)
+    usernames = others.external_keys_to_usernames.values()
+    return Roster(roster.program_uuid, dict(zip(roster.external_keys_to_usernames, usernames, strict=True)))
+
+
 def add_mixed_roster(lms: Lms, size: int) -> Roster:
     """Add a roster of which five keys in a hundred fail, in all the ways that there are."""
     roster = add_roster(lms, size)
@@ -80,7 +90,8 @@ def add_surroundings(lms: Lms, users: int, course_enrollments: int) -> None:
         FROM (SELECT overview FROM course_overviews_courseoverview AS overview LIMIT 1) AS one,
             generate_series(1, 500) AS n;
         INSERT INTO student_courseenrollment (created, is_active, mode, course_id, user_id)
-        SELECT now(), true, 'audit', 'course-v1:OtherX+C' || 1 + (n / {users} * 97 + account.id) % 500 || '+R', account.id
+        SELECT now(), true, 'audit',
+            'course-v1:OtherX+C' || 1 + (n / {users} * 97 + account.id) % 500 || '+R', account.id
         FROM generate_series(0, {course_enrollments} - 1) AS n
         JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1 AS number FROM auth_user WHERE username LIKE 'other-%')
             AS account ON account.number = n % {users};

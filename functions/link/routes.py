@@ -2,6 +2,7 @@
 
 import binascii
 from collections.abc import Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -17,7 +18,8 @@ from observability import logger
 from program_enrollments import LinkingUnavailable
 from schemas import Detail, InvalidRequest, LinkRequest, LinkResponse, Problem, invalid, read_json
 
-METHODS = {"/links": "POST", "/openapi.json": "GET", "/docs": "GET"}
+DOCUMENTATION = ("/openapi.json", "/docs")
+METHODS = {"/links": "POST"} | dict.fromkeys(DOCUMENTATION, "GET")
 RETRY_AFTER = {"Retry-After": "5"}
 ANSWERS: dict[HTTPStatus, tuple[str, type[BaseModel]]] = {
     HTTPStatus.OK: ("Every key was linked, or there was none.", LinkResponse),
@@ -30,16 +32,12 @@ ANSWERS: dict[HTTPStatus, tuple[str, type[BaseModel]]] = {
 }
 
 api = APIGatewayRestResolver(enable_validation=True, json_body_deserializer=read_json)
-api.configure_openapi(
-    title="Program linking",
-    version="1.0.0",
-    description="Links the external student keys of Open edX programs to LMS accounts.",
-)
-api.enable_swagger(path="/docs")
 
 
 def resolve(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer an API Gateway proxy event. A body is JSON or it is refused: forms are no second way in."""
+    if event.get("path") in DOCUMENTATION:
+        _document()
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     media_type = (headers.get("content-type") or content_types.APPLICATION_JSON).partition(";")[0].strip().lower()
     if media_type != content_types.APPLICATION_JSON:
@@ -69,6 +67,17 @@ def link_program_enrollments(request: Annotated[LinkRequest, Body()]) -> Respons
 def openapi() -> Response[str]:
     """The OpenAPI document."""
     return Response(HTTPStatus.OK.value, content_types.APPLICATION_JSON, api.get_openapi_json_schema())
+
+
+@cache
+def _document() -> None:
+    """Add the documentation when it is first asked for: Powertools' models of it would double a cold start's routes."""
+    api.configure_openapi(
+        title="Program linking",
+        version="1.0.0",
+        description="Links the external student keys of Open edX programs to LMS accounts.",
+    )
+    api.enable_swagger(path="/docs")
 
 
 @api.exception_handler(InvalidRequest)

@@ -84,7 +84,8 @@ def build(lms: Lms, world: World) -> None:
         for course_key in courses:
             if user_id and (course_enrollment_id := ids.get((str(holder), course_key))):
                 lms.run(
-                    "UPDATE program_enrollments_programcourseenrollment SET course_enrollment_id = :course_enrollment_id"
+                    "UPDATE program_enrollments_programcourseenrollment"
+                    " SET course_enrollment_id = :course_enrollment_id"
                     " WHERE program_enrollment_id = :id AND course_key = :course_key",
                     course_enrollment_id=course_enrollment_id,
                     id=id_,

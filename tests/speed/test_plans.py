@@ -49,8 +49,6 @@ def plans(lms: Lms, roster: Roster) -> Iterator[tuple[str, dict[str, Any]]]:
         "external_user_keys": keys,
         "usernames": list(roster.external_keys_to_usernames.values()),
     }
-    ids = "(SELECT array_agg(id ORDER BY id) FROM program_enrollments_{table} WHERE {condition})::text"
-    program = f"program_uuid = '{roster.program_uuid}'"
     lms.run("BEGIN")
     lms.run(queries.FIND, **request)
     lms.run("SELECT set_config('linking.enrollments', current_setting('linking.found_enrollments'), true)")
