@@ -57,7 +57,7 @@ def test_schemathesis(url: str, tmp_path: Path) -> None:
     run = subprocess.run(
         [
             *(program, "--config-file", configuration, "run", f"{url}/openapi.json", "--no-color"),
-            *("--checks", "all", "--seed", "1", "--max-examples", "150", "--generation-database", "none"),
+            *("--checks", "all", "--seed", "1", "--max-examples", "100", "--generation-database", "none"),
             "--continue-on-failure",
         ],
         cwd=tmp_path,
@@ -67,7 +67,6 @@ def test_schemathesis(url: str, tmp_path: Path) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stdout
-    assert "No issues found" in run.stdout
 
 
 def test_operation(document: Mapping[str, Any]) -> None:
