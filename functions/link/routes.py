@@ -1,6 +1,7 @@
 """The HTTP API: POST /links, its documentation, and the one table of exceptions and HTTP statuses."""
 
 import binascii
+import traceback
 from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 
 import service
 from observability import logger
-from program_enrollments import LinkingUnavailable
+from program_enrollments import DatabaseNotReady, LinkingUnavailable
 from schemas import Detail, InvalidRequest, LinkRequest, LinkResponse, Problem, invalid, read_json
 
 DOCUMENTATION = ("/openapi.json", "/docs")
@@ -111,7 +112,10 @@ def _unavailable(error: LinkingUnavailable) -> Response[str]:
 
 @api.exception_handler(Exception)
 def _broken(error: Exception) -> Response[str]:
-    logger.exception("Linking failed", exc_info=error)
+    # What an unforeseen error says may hold keys or bodies: its kind and its place do not.
+    reason = {"reason": str(error)} if isinstance(error, DatabaseNotReady) else {}
+    at = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("Linking failed", extra={"error": type(error).__name__, "at": at, **reason})
     return _answer(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         Problem(message="The service failed, and nothing was changed; its log says why."),
