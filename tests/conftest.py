@@ -16,11 +16,14 @@ from local.lms import Lms
 from local.postgres import embedded_cluster
 from observability import logger
 from program_enrollments import connect
+from program_enrollments.grants import grants
 from program_enrollments.migrate import migrate
 from tests.support import Invoke, Post, Printed, call_api, load_event
 
 TEMPLATE = "program_linking_template"
 CLONE = "program_linking_test"
+SERVICE_ROLE = "program_linking_service"
+PASSWORD = "not a secret"  # noqa: S105 - it is none
 
 
 @pytest.fixture(scope="session")
@@ -40,20 +43,29 @@ def administrator(server: dict[str, str], worker_id: str) -> Iterator[Callable[[
         for name, value in server.items():
             environment.setenv(name, value)
         with connect() as connection:
+            connection.run(f"DROP DATABASE IF EXISTS {CLONE}_{worker_id}")
             connection.run(f"DROP DATABASE IF EXISTS {TEMPLATE}_{worker_id}")
+            connection.run(f"DROP ROLE IF EXISTS {SERVICE_ROLE}_{worker_id}")
             connection.run(f"CREATE DATABASE {TEMPLATE}_{worker_id}")
+            connection.run(f"CREATE ROLE {SERVICE_ROLE}_{worker_id} LOGIN PASSWORD '{PASSWORD}'")
             environment.setenv("PGDATABASE", f"{TEMPLATE}_{worker_id}")
             with connect() as template:
                 migrate(template)
+                template.run(grants(f"{SERVICE_ROLE}_{worker_id}", f"{TEMPLATE}_{worker_id}"))
             yield connection.run
+            connection.run(f"DROP DATABASE IF EXISTS {CLONE}_{worker_id} WITH (FORCE)")
             connection.run(f"DROP DATABASE {TEMPLATE}_{worker_id}")
+            connection.run(f"DROP ROLE {SERVICE_ROLE}_{worker_id}")
 
 
 @pytest.fixture
 def lms(
     administrator: Callable[[str], None], server: dict[str, str], worker_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Lms]:
-    """An empty LMS in a database of its own, which the PG* variables name."""
+    """An empty LMS in a database of its own, which the PG* variables name, with the role that the service has.
+
+    The LMS itself is written and read as the server's superuser.
+    """
     name = f"{CLONE}_{worker_id}"
     administrator(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     administrator(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{worker_id}")
@@ -61,14 +73,16 @@ def lms(
         monkeypatch.setenv(variable, value)
     settings.forget_connection()
     with connect() as connection:
+        monkeypatch.setenv("PGUSER", f"{SERVICE_ROLE}_{worker_id}")
+        monkeypatch.setenv("PGPASSWORD", PASSWORD)
         yield Lms(connection)
     settings.forget_connection()
 
 
 @pytest.fixture
-def other_session(lms: Lms) -> Iterator[Connection]:
-    """A second session in the test's database."""
-    with connect() as connection:
+def other_session(lms: Lms, server: dict[str, str]) -> Iterator[Connection]:
+    """A second session in the test's database, as the server's superuser."""
+    with connect(server.get("PGUSER", "postgres"), server.get("PGPASSWORD")) as connection:
         yield connection
 
 

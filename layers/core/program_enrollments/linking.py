@@ -62,7 +62,8 @@ def link_program_enrollments(  # noqa: PLR0913 - the options of the request, by 
                     batch = replace(batch, spellings=_spellings(session, batch, curriculum_uuid))
                 return _link_batch(session, batch, curriculum_uuid)
         except Contention:
-            time.sleep(random.uniform(0, 0.1))  # noqa: S311 - apart, so that the two do not meet again
+            # Apart, so that the two do not meet again.
+            time.sleep(random.uniform(0, 0.1))  # noqa: S311 # nosec B311
 
 
 def check_database(connection: Connection, seconds: float = LONGEST_SECONDS) -> None:
