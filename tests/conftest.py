@@ -68,7 +68,7 @@ def lms(
     """
     name = f"{CLONE}_{worker_id}"
     administrator(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    administrator(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{worker_id}")
+    administrator(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{worker_id} STRATEGY FILE_COPY")
     for variable, value in (server | {"PGDATABASE": name}).items():
         monkeypatch.setenv(variable, value)
     settings.forget_connection()

@@ -57,7 +57,7 @@ def test_schemathesis(url: str, tmp_path: Path) -> None:
     run = subprocess.run(
         [
             *(program, "--config-file", configuration, "run", f"{url}/openapi.json", "--no-color"),
-            *("--checks", "all", "--seed", "1", "--max-examples", "100", "--generation-database", "none"),
+            *("--checks", "all", "--seed", "1", "--max-examples", "50", "--generation-database", "none"),
             "--continue-on-failure",
         ],
         cwd=tmp_path,
