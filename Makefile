@@ -1,11 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench format build lock certificates clean
+.PHONY: help run invoke api test check bench format build lock certificates clean
 
 export PYTHONPATH := functions/link:layers/core
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= eu-west-1
 
 PYTHON := .venv/bin/python
+EVENT := events/direct-link.json
 UV := .tools/bin/uv
 UV_VERSION := 0.13.9
 SSL_PROFILES_VERSION := 1.1.2
@@ -16,8 +17,14 @@ help: ## list what there is to make
 run: .venv/installed ## the service on localhost: embedded PostgreSQL, a sample roster, one curl to try
 	@$(PYTHON) -m local.serve
 
+invoke: .venv/installed ## the function in a container, once, with EVENT and a sample database (needs Docker)
+	@$(PYTHON) -m local.containers invoke $(EVENT)
+
+api: .venv/installed ## the API in front of the function in a container, with a sample database (needs Docker)
+	@$(PYTHON) -m local.containers api
+
 test: .venv/installed ## all tests, against a real PostgreSQL
-	$(PYTHON) -m pytest -q -n 2
+	$(PYTHON) -m pytest -q -n 2 --dist loadgroup
 
 check: .venv/installed .tools/checkov/installed ## what a machine can tell of the code: style, types, templates
 	.venv/bin/ruff format --check .

@@ -30,8 +30,9 @@ class Cluster:
 
     folder: Path
     port: int
-    addresses: str = "127.0.0.1"
-    settings: tuple[str, ...] = NOT_DURABLE
+    addresses: str
+    settings: tuple[str, ...]
+    binaries: Path
     process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
 
     @property
@@ -47,7 +48,7 @@ class Cluster:
             f"unix_socket_directories={self.folder}",
             *self.settings,
         ]
-        command = [str(_binaries() / "postgres"), "-D", str(self.folder / "data")]
+        command = [str(self.binaries / "postgres"), "-D", str(self.folder / "data")]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 command + [argument for option in options for argument in ("-c", option)],
@@ -70,21 +71,32 @@ class Cluster:
             self.process = None
 
     def _is_ready(self) -> bool:
-        check = [str(_binaries() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        check = [str(self.binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(check, check=False).returncode == 0
 
 
 @contextmanager
-def embedded_cluster(addresses: str = "127.0.0.1", settings: tuple[str, ...] = NOT_DURABLE) -> Iterator[Cluster]:
-    """A new cluster, running; it is stopped and removed at the end."""
+def embedded_cluster(
+    addresses: str = "127.0.0.1",
+    settings: tuple[str, ...] = NOT_DURABLE,
+    rules: tuple[str, ...] = (),
+    binaries: Path | None = None,
+) -> Iterator[Cluster]:
+    """A new cluster, running; it is stopped and removed at the end.
+
+    It trusts everybody on this machine; `rules` for its pg_hba.conf go before that. `binaries` are those of another
+    PostgreSQL than the wheel's.
+    """
     folder = Path(tempfile.mkdtemp(prefix="program-linking-"))
-    cluster = Cluster(folder, _free_port(), addresses, settings)
+    cluster = Cluster(folder, _free_port(), addresses, settings, binaries or _binaries())
     try:
         if (user := _system_user()) is not None:
             shutil.chown(folder, user)
-        command = [str(_binaries() / "initdb"), "-D", str(folder / "data"), "-U", SUPERUSER]
+        command = [str(cluster.binaries / "initdb"), "-D", str(folder / "data"), "-U", SUPERUSER]
         options = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
         subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL, user=user)
+        access = folder / "data" / "pg_hba.conf"
+        access.write_text("\n".join([*rules, access.read_text()]))
         cluster.start()
         yield cluster
     finally:

@@ -51,7 +51,7 @@ def _link_batch(request: LinkRequest, deadline: float) -> Outcome:
 
 
 def _link_once(request: LinkRequest, deadline: float) -> Outcome:
-    with warm_connection(deadline - time.monotonic()) as connection:
+    with warm_connection(deadline) as connection:
         return link_program_enrollments(
             connection,
             request.program_uuid,

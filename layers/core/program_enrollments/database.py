@@ -165,10 +165,8 @@ def connect(user: str | None = None, password: str | None = None, timeout: float
             application_name="program-linking",
             **_address(host, port),
         )
-    except DatabaseError as error:
+    except (DatabaseError, InterfaceError, OSError) as error:
         raise _no_connection(error, host, port) from error
-    except (InterfaceError, OSError) as error:
-        raise LinkingUnavailable(f"{_unreachable(host, port)} Nothing was changed.") from error
     _set_timeout(connection, None)
     return connection
 
@@ -187,18 +185,32 @@ def _address(host: str, port: int) -> dict[str, Any]:
 def _tls(host: str) -> ssl.SSLContext | bool | None:
     """The sslmode in pg8000's terms: a context to verify with, None for "if the server can", False for never."""
     mode = os.environ.get("PGSSLMODE") or ("prefer" if host in LOCAL_HOSTS else "verify-full")
+    authorities = os.environ.get("PGSSLROOTCERT")
     match mode:
-        case "disable" | "allow":
+        case "disable":
             return False
-        case "prefer":
+        case "allow" | "prefer":
             return None
-        case "require":
+        case "require" if not authorities:
             return True
-        case "verify-ca" | "verify-full":
-            context = ssl.create_default_context(cafile=os.environ.get("PGSSLROOTCERT") or None)
+        case "require" | "verify-ca" | "verify-full":
+            context = _trusting(authorities)
             context.check_hostname = mode == "verify-full"
             return context
-    raise DatabaseNotReady(f"PGSSLMODE={mode} is not known: use disable, prefer, require, verify-ca or verify-full")
+    raise DatabaseNotReady(
+        f"PGSSLMODE={mode} is not known: use disable, allow, prefer, require, verify-ca or verify-full."
+    )
+
+
+def _trusting(authorities: str | None) -> ssl.SSLContext:
+    """Trust the certificates that a file holds; those of the system where none is named, or `system`."""
+    try:
+        context = ssl.create_default_context(cafile=authorities if authorities != "system" else None)
+    except OSError as error:
+        raise DatabaseNotReady(f"PGSSLROOTCERT={authorities} cannot be read: {error}.") from error
+    # libpq is not as strict about certificates as Python, and PostgreSQL's manual makes some that Python would refuse.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
 
 
 def _meaning(error: Exception) -> Exception:
@@ -219,12 +231,12 @@ def _meaning(error: Exception) -> Exception:
     return error
 
 
-def _no_connection(error: Exception, host: str, port: int) -> Exception:
+def _no_connection(error: Exception, host: str, port: int) -> LinkingUnavailable:
     fields = _fields(error)
-    message = f"{_unreachable(host, port)} It answered: {fields.get('M', error)}. Nothing was changed."
-    if fields.get("C", "").startswith("28"):
-        return WrongPassword(message)
-    return LinkingUnavailable(message)
+    # pg8000 tells that it could not connect, and leaves the reason to the exception behind.
+    reason = fields.get("M") or error.__cause__ or error
+    message = f"The database at {host}:{port} cannot be reached: {reason}. Nothing was changed."
+    return WrongPassword(message) if fields.get("C", "").startswith("28") else LinkingUnavailable(message)
 
 
 def _fields(error: Exception) -> Mapping[str, str]:
@@ -232,10 +244,6 @@ def _fields(error: Exception) -> Mapping[str, str]:
         case (dict() as fields, *_):
             return fields
     return {}
-
-
-def _unreachable(host: str, port: int) -> str:
-    return f"The database at {host}:{port} cannot be reached."
 
 
 def _not_ready(message: str) -> str:

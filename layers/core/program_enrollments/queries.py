@@ -143,6 +143,7 @@ ORDER BY id
 # A course that a key waits for twice, in two curricula, ends as its last program-course enrollment says.
 # A row that this statement inserted has no xmax; one that it met and changed has.
 # History is stamped row by row, after the wait that each row may have cost.
+# `waiting` is materialized so that, where statistics are old, the planner cannot join all that have a course in common.
 ENROLL = """
 WITH
 link AS MATERIALIZED (
@@ -179,13 +180,18 @@ link AS MATERIALIZED (
         current_setting('linking.enrollments')::integer[], current_setting('linking.users')::integer[]
     ) AS link (enrollment_id, user_id)
 ),
+waiting AS MATERIALIZED (
+    SELECT course.id, course.course_key, link.user_id
+    FROM link
+    JOIN program_enrollments_programcourseenrollment AS course ON course.program_enrollment_id = link.enrollment_id
+),
 entered AS (
     UPDATE program_enrollments_programcourseenrollment AS course
     SET course_enrollment_id = course_enrollment.id, modified = (SELECT clock_timestamp())
-    FROM link, student_courseenrollment AS course_enrollment
-    WHERE course.program_enrollment_id = link.enrollment_id
-    AND course_enrollment.user_id = link.user_id
-    AND course_enrollment.course_id = course.course_key
+    FROM waiting, student_courseenrollment AS course_enrollment
+    WHERE course.id = waiting.id
+    AND course_enrollment.user_id = waiting.user_id
+    AND course_enrollment.course_id = waiting.course_key
     RETURNING course.*, course_enrollment.mode
 ),
 recorded AS (
