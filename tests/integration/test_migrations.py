@@ -268,17 +268,17 @@ def test_command(database: Lms) -> None:
     [
         pytest.param(
             {"PGHOST": "127.0.0.1", "PGPORT": "1"},
-            "The database at 127.0.0.1:1 cannot be reached. Nothing was changed.\n",
+            "The database at 127.0.0.1:1 cannot be reached: ",
             id="nobody listens",
         ),
         pytest.param(
             {"PGHOST": "no-such-host.invalid"},
-            "The database at no-such-host.invalid:5432 cannot be reached. Nothing was changed.\n",
+            "The database at no-such-host.invalid:5432 cannot be reached: ",
             id="no such host",
         ),
         pytest.param(
             {"PGDATABASE": "no_such_database"},
-            'It answered: database "no_such_database" does not exist. Nothing was changed.\n',
+            'cannot be reached: database "no_such_database" does not exist.',
             id="no such database",
         ),
     ],
@@ -288,7 +288,8 @@ def test_unreachable(server: dict[str, str], variables: dict[str, str], message:
     environment = server | variables if "PGHOST" not in variables else {"PGPORT": "5432"} | variables
     out, error = command(expect=1, **environment)
     assert out == ""
-    assert error.endswith(message)
+    assert message in error
+    assert error.endswith(" Nothing was changed.\n")
     assert error.count("\n") == 1
 
 
