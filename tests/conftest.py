@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,10 +14,11 @@ from app import lambda_handler
 from local.invocation import invocation
 from local.lms import Lms
 from local.postgres import embedded_cluster
+from observability import logger
 from program_enrollments import connect
 from program_enrollments.grants import grants
 from program_enrollments.migrate import migrate
-from tests.support import Invoke, Post, load_event
+from tests.support import Invoke, Post, Printed, call_api, load_event
 
 TEMPLATE = "program_linking_template"
 CLONE = "program_linking_test"
@@ -66,7 +68,7 @@ def lms(
     """
     name = f"{CLONE}_{worker_id}"
     administrator(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    administrator(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{worker_id}")
+    administrator(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{worker_id} STRATEGY FILE_COPY")
     for variable, value in (server | {"PGDATABASE": name}).items():
         monkeypatch.setenv(variable, value)
     settings.forget_connection()
@@ -98,10 +100,21 @@ def invoke(lms: Lms) -> Invoke:
 @pytest.fixture
 def post(lms: Lms) -> Post:
     """Call the Lambda as API Gateway does, with a body that is text already or becomes JSON."""
+    return call_api
 
-    def post(body: object, **changes: object) -> tuple[int, dict[str, Any]]:
-        text = body if isinstance(body, str | None) else json.dumps(body)
-        answer = lambda_handler(load_event("api-link") | {"body": text} | changes, invocation())
-        return answer["statusCode"], json.loads(answer["body"])
 
-    return post
+@pytest.fixture
+def no_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PG* name a port that nothing listens at."""
+    monkeypatch.setenv("PGHOST", "127.0.0.1")
+    monkeypatch.setenv("PGPORT", "1")
+    settings.forget_connection()
+
+
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Printed:
+    """Read what the function logs and measures."""
+    # The logger keeps the standard output of when it was imported, which is not the one that is captured now.
+    handler = logger.registered_handler
+    monkeypatch.setattr(handler, "emit", lambda record: sys.stdout.write(f"{handler.format(record)}\n"))
+    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]

@@ -1,6 +1,7 @@
 """The HTTP API: POST /links, its documentation, and the one table of exceptions and HTTP statuses."""
 
 import binascii
+import traceback
 from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
@@ -15,8 +16,8 @@ from pydantic import BaseModel
 
 import service
 from observability import logger
-from program_enrollments import LinkingUnavailable
-from schemas import InvalidRequest, LinkRequest, LinkResponse, Problem, invalid, read_json
+from program_enrollments import DatabaseNotReady, LinkingUnavailable
+from schemas import Detail, InvalidRequest, LinkRequest, LinkResponse, Problem, invalid, read_json
 
 DOCUMENTATION = ("/openapi.json", "/docs")
 METHODS = {"/links": "POST"} | dict.fromkeys(DOCUMENTATION, "GET")
@@ -93,16 +94,14 @@ def _invalid_fields(error: RequestValidationError) -> Response[str]:
 
 @api.exception_handler(RequestUnsupportedContentType)
 def _unsupported_content_type(_: RequestUnsupportedContentType) -> Response[str]:
-    return _answer(
-        HTTPStatus.BAD_REQUEST, Problem(message="The body must be JSON: send Content-Type application/json.")
-    )
+    message = "The body must be JSON: send Content-Type application/json."
+    return _refusal(message, Detail(where="Content-Type", what="is not application/json"))
 
 
 @api.exception_handler([UnicodeDecodeError, binascii.Error])
-def _undecodable(_: ValueError) -> Response[str]:
-    return _answer(
-        HTTPStatus.BAD_REQUEST, Problem(message="The body is not UTF-8, or not the base64 that it is said to be.")
-    )
+def _undecodable(error: ValueError) -> Response[str]:
+    message = "The body is not UTF-8, or not the base64 that it is said to be."
+    return _refusal(message, Detail(where="body", what=str(error)))
 
 
 @api.exception_handler(LinkingUnavailable)
@@ -113,7 +112,10 @@ def _unavailable(error: LinkingUnavailable) -> Response[str]:
 
 @api.exception_handler(Exception)
 def _broken(error: Exception) -> Response[str]:
-    logger.exception("Linking failed", exc_info=error)
+    # What an unforeseen error says may hold keys or bodies: its kind and its place do not.
+    reason = {"reason": str(error)} if isinstance(error, DatabaseNotReady) else {}
+    at = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("Linking failed", extra={"error": type(error).__name__, "at": at, **reason})
     return _answer(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         Problem(message="The service failed, and nothing was changed; its log says why."),
@@ -128,6 +130,10 @@ def _no_such_route(_: NotFoundError) -> Response[str]:
             HTTPStatus.METHOD_NOT_ALLOWED, Problem(message=f"{path} takes {method} alone."), {"Allow": method}
         )
     return _answer(HTTPStatus.NOT_FOUND, Problem(message="There is nothing here: send POST /links, or GET /docs."))
+
+
+def _refusal(message: str, detail: Detail) -> Response[str]:
+    return _answer(HTTPStatus.BAD_REQUEST, Problem(message=message, details=[detail]))
 
 
 def _status(response: LinkResponse) -> HTTPStatus:

@@ -26,7 +26,7 @@ def link(request: LinkRequest, context: LambdaContext) -> LinkResponse:
         program_uuid=request.program_uuid,
         linked=outcome.linked,
         errors=outcome.errors,
-        error_codes={key: failure.code.value for key, failure in outcome.failures.items()},
+        error_codes={key: failure.code for key, failure in outcome.failures.items()},
         dry_run=request.dry_run or None,
     )
 

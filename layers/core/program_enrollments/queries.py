@@ -5,11 +5,12 @@ them are constant, so that each costs one round trip. The arrays are unnested an
 which keeps the plans on the indexes.
 """
 
-# Every external key of a program, however it is spelt.
+# Every external key of a program (or of its one curriculum), however it is spelt.
 SPELLINGS = """
 SELECT json_agg(DISTINCT external_user_key)
 FROM program_enrollments_programenrollment
 WHERE program_uuid = CAST(:program_uuid AS uuid) AND external_user_key IS NOT NULL
+AND (CAST(:curriculum_uuid AS uuid) IS NULL OR curriculum_uuid = CAST(:curriculum_uuid AS uuid))
 """
 
 # The request becomes the ids of what it names: `linking.found_enrollments` and `linking.found_users`.
