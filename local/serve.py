@@ -7,9 +7,10 @@ import base64
 import os
 import signal
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -29,6 +30,7 @@ class Gateway(BaseHTTPRequestHandler):
     """Stands where API Gateway would: proxy events in, responses out."""
 
     protocol_version = "HTTP/1.1"
+    one_at_a_time = Lock()  # as in each environment of Lambda, though connections stay open side by side
 
     def answer(self) -> None:
         """Turn the request into an event, and the handler's response into an answer."""
@@ -37,7 +39,8 @@ class Gateway(BaseHTTPRequestHandler):
             self.send_error(413)
             return
         event = self._event(self.rfile.read(length))
-        response = lambda_handler(event, invocation())
+        with self.one_at_a_time:
+            response = lambda_handler(event, invocation())
         body = response["body"].encode()
         self.send_response(response["statusCode"])
         for name, values in response["multiValueHeaders"].items():
@@ -48,7 +51,11 @@ class Gateway(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer  # noqa: N815 - the base class's names
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """Take any method, as the API behind API Gateway does."""
+        if name.startswith("do_"):
+            return self.answer
+        raise AttributeError(name)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Say nothing: the handler logs for itself."""
@@ -99,7 +106,7 @@ def main() -> None:
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.default_int_handler)
     port = int(os.environ.get("PORT") or DEFAULT_PORT)
-    with suppress(KeyboardInterrupt), HTTPServer(("127.0.0.1", port), Gateway) as server, sample_database():
+    with suppress(KeyboardInterrupt), ThreadingHTTPServer(("127.0.0.1", port), Gateway) as server, sample_database():
         url = f"http://127.0.0.1:{port}"
         print(
             f"POST {url}/links   (try it in a browser: {url}/docs)\n\n{sample_curl(url)}\n\nCtrl-C stops it.",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,12 +14,16 @@ from app import lambda_handler
 from local.invocation import invocation
 from local.lms import Lms
 from local.postgres import embedded_cluster
+from observability import logger
 from program_enrollments import connect
+from program_enrollments.grants import grants
 from program_enrollments.migrate import migrate
-from tests.support import Invoke, Post, load_event
+from tests.support import Invoke, Post, Printed, call_api, load_event
 
 TEMPLATE = "program_linking_template"
 CLONE = "program_linking_test"
+SERVICE_ROLE = "program_linking_service"
+PASSWORD = "not a secret"  # noqa: S105 - it is none
 
 
 @pytest.fixture(scope="session")
@@ -38,35 +43,46 @@ def administrator(server: dict[str, str], worker_id: str) -> Iterator[Callable[[
         for name, value in server.items():
             environment.setenv(name, value)
         with connect() as connection:
+            connection.run(f"DROP DATABASE IF EXISTS {CLONE}_{worker_id}")
             connection.run(f"DROP DATABASE IF EXISTS {TEMPLATE}_{worker_id}")
+            connection.run(f"DROP ROLE IF EXISTS {SERVICE_ROLE}_{worker_id}")
             connection.run(f"CREATE DATABASE {TEMPLATE}_{worker_id}")
+            connection.run(f"CREATE ROLE {SERVICE_ROLE}_{worker_id} LOGIN PASSWORD '{PASSWORD}'")
             environment.setenv("PGDATABASE", f"{TEMPLATE}_{worker_id}")
             with connect() as template:
                 migrate(template)
+                template.run(grants(f"{SERVICE_ROLE}_{worker_id}", f"{TEMPLATE}_{worker_id}"))
             yield connection.run
+            connection.run(f"DROP DATABASE IF EXISTS {CLONE}_{worker_id} WITH (FORCE)")
             connection.run(f"DROP DATABASE {TEMPLATE}_{worker_id}")
+            connection.run(f"DROP ROLE {SERVICE_ROLE}_{worker_id}")
 
 
 @pytest.fixture
 def lms(
     administrator: Callable[[str], None], server: dict[str, str], worker_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Lms]:
-    """An empty LMS in a database of its own, which the PG* variables name."""
+    """An empty LMS in a database of its own, which the PG* variables name, with the role that the service has.
+
+    The LMS itself is written and read as the server's superuser.
+    """
     name = f"{CLONE}_{worker_id}"
     administrator(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    administrator(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{worker_id}")
+    administrator(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{worker_id} STRATEGY FILE_COPY")
     for variable, value in (server | {"PGDATABASE": name}).items():
         monkeypatch.setenv(variable, value)
     settings.forget_connection()
     with connect() as connection:
+        monkeypatch.setenv("PGUSER", f"{SERVICE_ROLE}_{worker_id}")
+        monkeypatch.setenv("PGPASSWORD", PASSWORD)
         yield Lms(connection)
     settings.forget_connection()
 
 
 @pytest.fixture
-def other_session(lms: Lms) -> Iterator[Connection]:
-    """A second session in the test's database."""
-    with connect() as connection:
+def other_session(lms: Lms, server: dict[str, str]) -> Iterator[Connection]:
+    """A second session in the test's database, as the server's superuser."""
+    with connect(server.get("PGUSER", "postgres"), server.get("PGPASSWORD")) as connection:
         yield connection
 
 
@@ -84,10 +100,21 @@ def invoke(lms: Lms) -> Invoke:
 @pytest.fixture
 def post(lms: Lms) -> Post:
     """Call the Lambda as API Gateway does, with a body that is text already or becomes JSON."""
+    return call_api
 
-    def post(body: object, **changes: object) -> tuple[int, dict[str, Any]]:
-        text = body if isinstance(body, str | None) else json.dumps(body)
-        answer = lambda_handler(load_event("api-link") | {"body": text} | changes, invocation())
-        return answer["statusCode"], json.loads(answer["body"])
 
-    return post
+@pytest.fixture
+def no_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PG* name a port that nothing listens at."""
+    monkeypatch.setenv("PGHOST", "127.0.0.1")
+    monkeypatch.setenv("PGPORT", "1")
+    settings.forget_connection()
+
+
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Printed:
+    """Read what the function logs and measures."""
+    # The logger keeps the standard output of when it was imported, which is not the one that is captured now.
+    handler = logger.registered_handler
+    monkeypatch.setattr(handler, "emit", lambda record: sys.stdout.write(f"{handler.format(record)}\n"))
+    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]

@@ -23,4 +23,4 @@ def lambda_handler(event: Any, context: LambdaContext) -> dict[str, Any]:  # noq
             return routes.resolve(event, context)
         case _:
             logger.set_correlation_id(context.aws_request_id)
-            return service.link(read_direct(event), context).model_dump(mode="json", exclude_unset=True)
+            return service.link(read_direct(event), context).model_dump(mode="json", exclude_none=True)

@@ -1,7 +1,9 @@
 """The HTTP API: POST /links, its documentation, and the one table of exceptions and HTTP statuses."""
 
 import binascii
+import traceback
 from collections.abc import Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -14,10 +16,11 @@ from pydantic import BaseModel
 
 import service
 from observability import logger
-from program_enrollments import LinkingUnavailable
-from schemas import InvalidRequest, LinkRequest, LinkResponse, Problem, invalid, read_json
+from program_enrollments import DatabaseNotReady, LinkingUnavailable
+from schemas import Detail, InvalidRequest, LinkRequest, LinkResponse, Problem, invalid, read_json
 
-METHODS = {"/links": "POST", "/openapi.json": "GET", "/docs": "GET"}
+DOCUMENTATION = ("/openapi.json", "/docs")
+METHODS = {"/links": "POST"} | dict.fromkeys(DOCUMENTATION, "GET")
 RETRY_AFTER = {"Retry-After": "5"}
 ANSWERS: dict[HTTPStatus, tuple[str, type[BaseModel]]] = {
     HTTPStatus.OK: ("Every key was linked, or there was none.", LinkResponse),
@@ -30,16 +33,12 @@ ANSWERS: dict[HTTPStatus, tuple[str, type[BaseModel]]] = {
 }
 
 api = APIGatewayRestResolver(enable_validation=True, json_body_deserializer=read_json)
-api.configure_openapi(
-    title="Program linking",
-    version="1.0.0",
-    description="Links the external student keys of Open edX programs to LMS accounts.",
-)
-api.enable_swagger(path="/docs")
 
 
 def resolve(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer an API Gateway proxy event. A body is JSON or it is refused: forms are no second way in."""
+    if event.get("path") in DOCUMENTATION:
+        _document()
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     media_type = (headers.get("content-type") or content_types.APPLICATION_JSON).partition(";")[0].strip().lower()
     if media_type != content_types.APPLICATION_JSON:
@@ -71,6 +70,17 @@ def openapi() -> Response[str]:
     return Response(HTTPStatus.OK.value, content_types.APPLICATION_JSON, api.get_openapi_json_schema())
 
 
+@cache
+def _document() -> None:
+    """Add the documentation when it is first asked for: Powertools' models of it would double a cold start's routes."""
+    api.configure_openapi(
+        title="Program linking",
+        version="1.0.0",
+        description="Links the external student keys of Open edX programs to LMS accounts.",
+    )
+    api.enable_swagger(path="/docs")
+
+
 @api.exception_handler(InvalidRequest)
 def _invalid_request(error: InvalidRequest) -> Response[str]:
     return _answer(error.status, Problem(message=error.message, details=error.details))
@@ -84,16 +94,14 @@ def _invalid_fields(error: RequestValidationError) -> Response[str]:
 
 @api.exception_handler(RequestUnsupportedContentType)
 def _unsupported_content_type(_: RequestUnsupportedContentType) -> Response[str]:
-    return _answer(
-        HTTPStatus.BAD_REQUEST, Problem(message="The body must be JSON: send Content-Type application/json.")
-    )
+    message = "The body must be JSON: send Content-Type application/json."
+    return _refusal(message, Detail(where="Content-Type", what="is not application/json"))
 
 
 @api.exception_handler([UnicodeDecodeError, binascii.Error])
-def _undecodable(_: ValueError) -> Response[str]:
-    return _answer(
-        HTTPStatus.BAD_REQUEST, Problem(message="The body is not UTF-8, or not the base64 that it is said to be.")
-    )
+def _undecodable(error: ValueError) -> Response[str]:
+    message = "The body is not UTF-8, or not the base64 that it is said to be."
+    return _refusal(message, Detail(where="body", what=str(error)))
 
 
 @api.exception_handler(LinkingUnavailable)
@@ -104,7 +112,10 @@ def _unavailable(error: LinkingUnavailable) -> Response[str]:
 
 @api.exception_handler(Exception)
 def _broken(error: Exception) -> Response[str]:
-    logger.exception("Linking failed", exc_info=error)
+    # What an unforeseen error says may hold keys or bodies: its kind and its place do not.
+    reason = {"reason": str(error)} if isinstance(error, DatabaseNotReady) else {}
+    at = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("Linking failed", extra={"error": type(error).__name__, "at": at, **reason})
     return _answer(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         Problem(message="The service failed, and nothing was changed; its log says why."),
@@ -121,6 +132,10 @@ def _no_such_route(_: NotFoundError) -> Response[str]:
     return _answer(HTTPStatus.NOT_FOUND, Problem(message="There is nothing here: send POST /links, or GET /docs."))
 
 
+def _refusal(message: str, detail: Detail) -> Response[str]:
+    return _answer(HTTPStatus.BAD_REQUEST, Problem(message=message, details=[detail]))
+
+
 def _status(response: LinkResponse) -> HTTPStatus:
     if not response.errors:
         return HTTPStatus.OK
@@ -129,5 +144,5 @@ def _status(response: LinkResponse) -> HTTPStatus:
 
 def _answer(status: HTTPStatus, body: BaseModel, headers: dict[str, str] | None = None) -> Response[str]:
     return Response(
-        status.value, content_types.APPLICATION_JSON, body.model_dump_json(exclude_unset=True), dict(headers or {})
+        status.value, content_types.APPLICATION_JSON, body.model_dump_json(exclude_none=True), dict(headers or {})
     )

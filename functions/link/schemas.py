@@ -7,12 +7,15 @@ from http import HTTPStatus
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
+
+from program_enrollments import Code
 
 MOST_KEYS = 10_000
 MOST_DETAILS = 20
 LONGEST_SHOWN = 100
+LONGEST_TEXT = 1_000
 
 # Lambda takes and gives 6 MB; the rest is for the envelope.
 LARGEST_BODY = 6_000_000
@@ -22,21 +25,22 @@ MESSAGE_BYTES = 400
 
 ExternalUserKey = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=255, pattern=r"^[^\x00]+$")]
 Username = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=150, pattern=r"^[^\x00]+$")]
+Text = Annotated[str, BeforeValidator(lambda text: text[:LONGEST_TEXT]), Field(max_length=LONGEST_TEXT)]
 Option = Annotated[bool, Field(strict=True)]
 
 
 class Detail(BaseModel):
     """One fault of a request."""
 
-    where: str
-    what: str
+    where: Text
+    what: Text
 
 
 class Problem(BaseModel):
     """Why a request was not carried out."""
 
-    message: str
-    details: list[Detail] = []
+    message: Text
+    details: Annotated[list[Detail], Field(max_length=MOST_DETAILS)] = []
 
 
 class InvalidRequest(Exception):
@@ -67,8 +71,11 @@ class LinkRequest(BaseModel):
     )
 
     program_uuid: UUID
-    external_keys_to_usernames: Annotated[dict[ExternalUserKey, Username], Field(max_length=MOST_KEYS)]
-    curriculum_uuid: Annotated[UUID | None, Field(description="Only enrollments of this curriculum.")] = None
+    external_keys_to_usernames: Annotated[
+        dict[ExternalUserKey, Username], Field(max_length=MOST_KEYS, json_schema_extra={"additionalProperties": False})
+    ]
+    # It may be left out; null is refused, lest an option that nobody filled in should widen a batch.
+    curriculum_uuid: Annotated[UUID, Field(description="Only enrollments of this curriculum.")] = None  # type: ignore[assignment]
     relink: Annotated[Option, Field(description="Take an enrollment from the account that holds it.")] = False
     dry_run: Annotated[Option, Field(description="Answer as a real run would now, and change nothing.")] = False
     ignore_case: Annotated[Option, Field(description="Match external user keys whatever their case.")] = False
@@ -99,8 +106,8 @@ class LinkResponse(BaseModel):
 
     program_uuid: UUID
     linked: Annotated[int, Field(ge=0)]
-    errors: Annotated[dict[str, str], Field(description="Each failed key with a message for people.")]
-    error_codes: Annotated[dict[str, str], Field(description="Each failed key with a code for programs.")]
+    errors: Annotated[dict[ExternalUserKey, Text], Field(description="Each failed key with a message for people.")]
+    error_codes: Annotated[dict[ExternalUserKey, Code], Field(description="Each failed key with a code for programs.")]
     dry_run: Annotated[bool | None, Field(description="There, and true, where nothing was changed.")] = None
 
 
@@ -112,19 +119,24 @@ def read_direct(payload: Mapping[str, Any]) -> LinkRequest:
         raise invalid(error.errors(include_url=False, include_input=False)) from error
 
 
-def read_json(text: str) -> Any:  # noqa: ANN401 - whatever the JSON says
-    """Read the JSON text of a body, more strictly than Python does by itself; raise `InvalidRequest`."""
+def read_json(text: str) -> dict[str, Any]:
+    """Read the JSON object of a body, more strictly than Python does by itself; raise `InvalidRequest`."""
     if len(text) > LARGEST_BODY:
-        raise InvalidRequest("The body is larger than 6 MB.", status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        raise _not_a_request(
+            "is larger than 6 MB: send the keys in several batches", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        )
     try:
-        return json.loads(text, object_pairs_hook=_without_repetition, parse_constant=_refuse_constant)
+        value = json.loads(text, object_pairs_hook=_without_repetition, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise InvalidRequest("The body is not JSON.", [Detail(where=where, what=error.msg)]) from error
     except RecursionError as error:
-        raise InvalidRequest("The body is nested too deeply.") from error
+        raise _not_a_request("is nested too deeply") from error
     except ValueError as error:
-        raise InvalidRequest("The body holds a number that is too long.") from error
+        raise _not_a_request("holds a number that is too long") from error
+    if not isinstance(value, dict):
+        raise _not_a_request("is no JSON object")
+    return value
 
 
 def invalid(errors: Iterable[Mapping[str, Any]]) -> InvalidRequest:
@@ -136,6 +148,10 @@ def invalid(errors: Iterable[Mapping[str, Any]]) -> InvalidRequest:
         [Detail(where=_where(error["loc"]), what=error["msg"]) for error in errors[:MOST_DETAILS]],
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE if too_large else HTTPStatus.BAD_REQUEST,
     )
+
+
+def _not_a_request(what: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> InvalidRequest:
+    return InvalidRequest("The body is not a request.", [Detail(where="body", what=what)], status)
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -151,12 +167,13 @@ def _refuse_constant(name: str) -> Any:  # noqa: ANN401 - never returns
 
 
 def _where(location: Sequence[str | int]) -> str:
-    return ".".join(_shown(part) for part in location if part not in {"body", "[key]"}) or "body"
+    """Where in the request a fault is; it ends in [key] where that is a key itself and not the username beside it."""
+    return ".".join(map(_shown, location[1:] if location[:1] == ("body",) else location)) or "body"
 
 
 def _shown(part: str | int) -> str:
-    """A part of the request as it can be shown: cut short, and lone surrogates spelt out."""
-    return str(part)[:LONGEST_SHOWN].encode(errors="backslashreplace").decode()
+    """A part of the request as it can be shown: cut short, lone surrogates spelt out, and never empty."""
+    return str(part)[:LONGEST_SHOWN].encode(errors="backslashreplace").decode() or '""'
 
 
 def _answer_bytes(strings: Iterable[str]) -> int:

@@ -22,13 +22,13 @@ def link(request: LinkRequest, context: LambdaContext) -> LinkResponse:
     started = time.monotonic()
     outcome = _link_batch(request, started + _seconds_for_batch(context))
     report(request, outcome, time.monotonic() - started)
-    response = LinkResponse(
+    return LinkResponse(
         program_uuid=request.program_uuid,
         linked=outcome.linked,
         errors=outcome.errors,
-        error_codes={key: failure.code.value for key, failure in outcome.failures.items()},
+        error_codes={key: failure.code for key, failure in outcome.failures.items()},
+        dry_run=request.dry_run or None,
     )
-    return response.model_copy(update={"dry_run": True}) if request.dry_run else response
 
 
 def _seconds_for_batch(context: LambdaContext) -> float:
@@ -51,7 +51,7 @@ def _link_batch(request: LinkRequest, deadline: float) -> Outcome:
 
 
 def _link_once(request: LinkRequest, deadline: float) -> Outcome:
-    with warm_connection(deadline - time.monotonic()) as connection:
+    with warm_connection(deadline) as connection:
         return link_program_enrollments(
             connection,
             request.program_uuid,

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -37,45 +37,52 @@ class Settings:
 
 
 @contextmanager
-def warm_connection(seconds: float) -> Iterator[Connection]:
-    """The connection of the last invocation, or a new one. It is kept only where nothing at all went wrong with it."""
-    connection = _warm.pop() if _warm else _connect(Settings.from_env(), time.monotonic() + seconds)
-    yield connection
+def warm_connection(deadline: float) -> Iterator[Connection]:
+    """The connection of the last invocation, or a new one. It is kept only where nothing at all went wrong with it.
+
+    The deadline is on the monotonic clock.
+    """
+    is_new = not _warm
+    connection = _connect(Settings.from_env(), deadline) if is_new else _warm.pop()
+    try:
+        if is_new:
+            check_database(connection, deadline - time.monotonic())
+        yield connection
+    except BaseException:
+        _close(connection)
+        raise
     _warm.append(connection)
 
 
 def forget_connection() -> None:
     """Close the connection that stayed open, if there is one."""
     while _warm:
-        _warm.pop().close()
+        _close(_warm.pop())
+
+
+def _close(connection: Connection) -> None:
+    with suppress(Exception):  # it may be closed or broken already
+        connection.close()
 
 
 def _connect(settings: Settings, deadline: float) -> Connection:
     try:
-        connection = _connect_as_told(settings, deadline)
+        return _connect_as_told(settings, deadline)
     except WrongPassword as error:
         # Lambda tells a caller the name of the exception, and LinkingUnavailable is the one that is documented.
         raise LinkingUnavailable(str(error)) from error
-    check_database(connection, deadline - time.monotonic())
-    return connection
 
 
 def _connect_as_told(settings: Settings, deadline: float) -> Connection:
     if settings.iam_auth:
-        return connect(password=_iam_token(), timeout=_seconds_until(deadline))
+        return connect(password=_iam_token(), timeout=deadline - time.monotonic())
     if settings.secret_arn is None:
-        return connect(timeout=_seconds_until(deadline))
+        return connect(timeout=deadline - time.monotonic())
     try:
-        return connect(**_secret(settings.secret_arn), timeout=_seconds_until(deadline))
+        return connect(**_secret(settings.secret_arn), timeout=deadline - time.monotonic())
     except WrongPassword:
         # The secret was rotated since it was fetched.
-        return connect(**_secret(settings.secret_arn, force_fetch=True), timeout=_seconds_until(deadline))
-
-
-def _seconds_until(deadline: float) -> float:
-    if (seconds := deadline - time.monotonic()) <= 0:
-        raise LinkingUnavailable("There was no time left to connect to the database; nothing was changed.")
-    return seconds
+        return connect(**_secret(settings.secret_arn, force_fetch=True), timeout=deadline - time.monotonic())
 
 
 def _secret(arn: str, *, force_fetch: bool = False) -> dict[str, Any]:

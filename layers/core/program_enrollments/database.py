@@ -111,8 +111,7 @@ class Session:
         Anything but the server's own error may leave answers unread, so that the connection is closed.
         """
         try:
-            # pg8000 has no public way to change the time-out of an open connection.
-            self.connection._usock.settimeout(seconds + GRACE_SECONDS)  # noqa: SLF001
+            _set_timeout(self.connection, seconds + GRACE_SECONDS)
             rows = self.connection.run(sql, **(parameters or {}))
         except DatabaseError as error:
             raise _meaning(error) from error
@@ -152,20 +151,29 @@ def connect(user: str | None = None, password: str | None = None, timeout: float
     `user` and `password` go before PGUSER and PGPASSWORD; `timeout` is in seconds. Raise `WrongPassword` where the
     server does not let the user in, and `LinkingUnavailable` where it cannot be reached in time or over TLS.
     """
+    if timeout <= 0:
+        raise LinkingUnavailable(OUT_OF_TIME_MESSAGE)
     host = os.environ.get("PGHOST") or "localhost"
     port = int(os.environ.get("PGPORT") or 5432)
     user = user or os.environ.get("PGUSER") or "postgres"
     try:
-        return Connection(
+        connection = Connection(
             user,
             password=password or os.environ.get("PGPASSWORD"),
             database=os.environ.get("PGDATABASE") or user,
-            timeout=timeout,
+            timeout=min(timeout, CONNECT_SECONDS),
             application_name="program-linking",
             **_address(host, port),
         )
     except (DatabaseError, InterfaceError, OSError) as error:
         raise _no_connection(error, host, port) from error
+    _set_timeout(connection, None)
+    return connection
+
+
+def _set_timeout(connection: Connection, seconds: float | None) -> None:
+    # pg8000 has no public way to change the time-out of an open connection.
+    connection._usock.settimeout(seconds)  # noqa: SLF001
 
 
 def _address(host: str, port: int) -> dict[str, Any]:
@@ -208,7 +216,7 @@ def _trusting(authorities: str | None) -> ssl.SSLContext:
 def _meaning(error: Exception) -> Exception:
     """Tell a verdict on the data from trouble with the server."""
     fields = _fields(error)
-    sqlstate, message = fields.get("C", ""), fields.get("M", str(error)).splitlines()[0]
+    sqlstate, message = fields.get("C", ""), fields.get("M", str(error)).partition("\n")[0]
     match sqlstate, sqlstate[:2]:
         case (("40001" | "40P01"), _):  # serialization failure, deadlock
             return Contention(message)

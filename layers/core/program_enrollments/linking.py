@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
@@ -56,11 +57,13 @@ def link_program_enrollments(  # noqa: PLR0913 - the options of the request, by 
     while True:
         try:
             with session.transaction(commit=not dry_run):
-                spellings = _spellings(session, program_uuid, external_keys_to_usernames) if ignore_case else {}
-                batch = Batch(str(program_uuid), external_keys_to_usernames, relink, spellings)
+                batch = Batch(str(program_uuid), external_keys_to_usernames, relink)
+                if ignore_case:
+                    batch = replace(batch, spellings=_spellings(session, batch, curriculum_uuid))
                 return _link_batch(session, batch, curriculum_uuid)
         except Contention:
-            time.sleep(random.uniform(0, 0.1))  # noqa: S311 - apart, so that the two do not meet again
+            # Apart, so that the two do not meet again.
+            time.sleep(random.uniform(0, 0.1))  # noqa: S311 # nosec B311
 
 
 def check_database(connection: Connection, seconds: float = LONGEST_SECONDS) -> None:
@@ -91,11 +94,15 @@ def _link_batch(session: Session, batch: Batch, curriculum_uuid: UUID | str | No
     )
 
 
-def _spellings(session: Session, program_uuid: UUID | str, keys: Iterable[str]) -> dict[str, list[str]]:
+def _spellings(session: Session, batch: Batch, curriculum_uuid: UUID | str | None) -> dict[str, list[str]]:
     """The program's own spellings of each key: the exact one where there is one, else all that differ in case alone."""
-    stored = session.query(queries.SPELLINGS, program_uuid=str(program_uuid)) or []
-    exact, alike = set(stored), _by_key((spelling.casefold(), spelling) for spelling in sorted(stored))
-    return {key: [key] if key in exact else alike.get(key.casefold(), []) for key in keys}
+    stored = session.query(
+        queries.SPELLINGS,
+        program_uuid=batch.program_uuid,
+        curriculum_uuid=curriculum_uuid and str(curriculum_uuid),
+    )
+    exact, alike = set(stored or ()), _by_key((spelling.casefold(), spelling) for spelling in sorted(stored or ()))
+    return {key: [key] if key in exact else alike.get(key.casefold(), []) for key in batch.external_keys_to_usernames}
 
 
 def _read(session: Session, batch: Batch, curriculum_uuid: UUID | str | None) -> Reading:

@@ -5,11 +5,12 @@ them are constant, so that each costs one round trip. The arrays are unnested an
 which keeps the plans on the indexes.
 """
 
-# Every external key of a program, however it is spelt.
+# Every external key of a program (or of its one curriculum), however it is spelt.
 SPELLINGS = """
 SELECT json_agg(DISTINCT external_user_key)
 FROM program_enrollments_programenrollment
 WHERE program_uuid = CAST(:program_uuid AS uuid) AND external_user_key IS NOT NULL
+AND (CAST(:curriculum_uuid AS uuid) IS NULL OR curriculum_uuid = CAST(:curriculum_uuid AS uuid))
 """
 
 # The request becomes the ids of what it names: `linking.found_enrollments` and `linking.found_users`.
@@ -142,6 +143,7 @@ ORDER BY id
 # A course that a key waits for twice, in two curricula, ends as its last program-course enrollment says.
 # A row that this statement inserted has no xmax; one that it met and changed has.
 # History is stamped row by row, after the wait that each row may have cost.
+# `waiting` is materialized so that, where statistics are old, the planner cannot join all that have a course in common.
 ENROLL = """
 WITH
 link AS MATERIALIZED (
@@ -178,13 +180,18 @@ link AS MATERIALIZED (
         current_setting('linking.enrollments')::integer[], current_setting('linking.users')::integer[]
     ) AS link (enrollment_id, user_id)
 ),
+waiting AS MATERIALIZED (
+    SELECT course.id, course.course_key, link.user_id
+    FROM link
+    JOIN program_enrollments_programcourseenrollment AS course ON course.program_enrollment_id = link.enrollment_id
+),
 entered AS (
     UPDATE program_enrollments_programcourseenrollment AS course
     SET course_enrollment_id = course_enrollment.id, modified = (SELECT clock_timestamp())
-    FROM link, student_courseenrollment AS course_enrollment
-    WHERE course.program_enrollment_id = link.enrollment_id
-    AND course_enrollment.user_id = link.user_id
-    AND course_enrollment.course_id = course.course_key
+    FROM waiting, student_courseenrollment AS course_enrollment
+    WHERE course.id = waiting.id
+    AND course_enrollment.user_id = waiting.user_id
+    AND course_enrollment.course_id = waiting.course_key
     RETURNING course.*, course_enrollment.mode
 ),
 recorded AS (

@@ -1,0 +1,75 @@
+"""What the service's database role may do, and nothing else: `python -m program_enrollments.grants ROLE` prints it.
+
+The owner of the tables runs the SQL in the LMS's database, which PGDATABASE names. Identity columns need no grant on
+their sequences, and foreign keys are checked as the tables' owner.
+"""
+
+import os
+import sys
+import time
+
+from program_enrollments.database import Connection, Session
+
+DATABASE = "openedx"
+LONGEST_SECONDS = 60.0
+
+# Of an account, linking reads neither its e-mail nor its password's hash.
+PRIVILEGES = {
+    "auth_user": "SELECT (id, username, is_active)",
+    "course_modes_coursemode": "SELECT",
+    "course_overviews_courseoverview": "SELECT",
+    "program_enrollments_courseaccessroleassignment": "SELECT, DELETE",
+    "program_enrollments_historicalprogramcourseenrollment": "INSERT",
+    "program_enrollments_historicalprogramenrollment": "INSERT",
+    "program_enrollments_programcourseenrollment": "SELECT, UPDATE (course_enrollment_id, modified)",
+    "program_enrollments_programenrollment": "SELECT, UPDATE (user_id, modified)",
+    "student_courseaccessrole": "SELECT, INSERT",
+    "student_courseenrollment": "SELECT, INSERT, UPDATE (is_active, mode)",
+    "student_courseenrollment_history": "INSERT",
+}
+
+
+def grants(role: str, database: str) -> str:
+    """The SQL that gives a role what linking needs in that database, whose schema is Django's: public."""
+    privileges = {
+        f"DATABASE {quoted(database)}": "CONNECT",
+        "SCHEMA public": "USAGE",
+        **{f"TABLE {table}": privilege for table, privilege in PRIVILEGES.items()},
+    }
+    return "".join(f"GRANT {privilege} ON {what} TO {quoted(role)};\n" for what, privilege in privileges.items())
+
+
+def make_role(connection: Connection, role: str, database: str) -> None:
+    """Make the role in a database of the service's own on RDS, where it logs in with IAM; safe to repeat."""
+    session = Session(connection, time.monotonic() + LONGEST_SECONDS)
+    with session.transaction():
+        if not session.query("SELECT true FROM pg_roles WHERE rolname = :role", role=role):
+            session.script(f"CREATE ROLE {quoted(role)} LOGIN")
+        session.script(
+            f"GRANT rds_iam TO {quoted(role)};"
+            f"REVOKE TEMPORARY ON DATABASE {quoted(database)} FROM PUBLIC;"
+            f"{grants(role, database)}"
+        )
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"{}"'.format(name.replace('"', '""'))
+
+
+def main() -> int:
+    """Print the grants for a role in the database that PGDATABASE names; return the exit status."""
+    if len(sys.argv) != 2:  # noqa: PLR2004 - the program and the role
+        sys.stderr.write("usage: python -m program_enrollments.grants ROLE\n")
+        return 2
+    role = sys.argv[1]
+    sys.stdout.write(
+        f"-- First the role: CREATE ROLE {quoted(role)} LOGIN PASSWORD '...';\n"
+        f"-- or, to log in with IAM on RDS: CREATE ROLE {quoted(role)} LOGIN; GRANT rds_iam TO {quoted(role)};\n"
+        f"{grants(role, os.environ.get('PGDATABASE') or DATABASE)}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

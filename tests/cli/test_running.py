@@ -1,0 +1,248 @@
+"""How the command runs and ends: what it tells, its exit status, its batches, and what stops it."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from pg8000.native import Connection
+
+from local.lms import DEMO_COURSE, Lms
+from tests.cli.support import Link, Start
+
+
+def test_keys_linked_before_count_as_linked(lms: Lms, link: Link, tmp_path: Path) -> None:
+    """A command that runs again counts what was linked to the same account before apart, and its status is 0."""
+    lms.enrollment("student-001", user_id=lms.user("alice"))
+    ended = link("student-001:alice", "--errors", str(tmp_path / "errors.csv"))
+    assert ended.status == 0
+    assert ended.out == (
+        "external_user_key  lms_username  outcome         message\n"
+        "student-001        alice         already-linked  Program enrollment with external_student_key=student-001 is"
+        " already linked to target account username=alice\n"
+        "1 of 1 keys: 0 linked, 1 linked already, 0 failed.\n"
+    )
+    assert (tmp_path / "errors.csv").read_text(encoding="utf-8") == "external_user_key,lms_username,code,message\n"
+
+
+def test_many_keys_are_counted(lms: Lms, link: Link) -> None:
+    """Above twenty keys, the table holds the failed ones alone."""
+    for number in range(20):
+        lms.user(f"user-{number}")
+        lms.enrollment(f"student-{number}")
+    ended = link(*(f"student-{number}:user-{number}" for number in range(20)), "student-020:nobody")
+    assert ended.status == 1
+    assert ended.out == (
+        "external_user_key  lms_username  outcome         message\n"
+        "student-020        nobody        user-not-found  No user found with username nobody\n"
+        "21 of 21 keys: 20 linked, 0 linked already, 1 failed (1 user-not-found).\n"
+    )
+
+
+def test_many_linked_keys_need_no_table(lms: Lms, link: Link) -> None:
+    """Above twenty keys, where none failed, the sum is all there is."""
+    for number in range(21):
+        lms.user(f"user-{number}")
+        lms.enrollment(f"student-{number}")
+    ended = link(*(f"student-{number}:user-{number}" for number in range(21)))
+    assert ended == (0, "21 of 21 keys: 21 linked, 0 linked already, 0 failed.\n", "")
+
+
+def test_failures_are_counted_by_code(lms: Lms, link: Link) -> None:
+    """The sum counts the failures of each code, the most frequent first."""
+    lms.user("alice")
+    ended = link("student-001:alice", "student-002:nobody", "student-003:nobody")
+    assert ended.out.endswith(
+        "3 of 3 keys: 0 linked, 0 linked already, 3 failed (2 user-not-found, 1 not-in-program).\n"
+    )
+
+
+def test_a_terminal_is_safe(lms: Lms, link: Link) -> None:
+    """Control characters of a key are spelt out in the table."""
+    assert "student\\x1b[2J" in link("student\x1b[2J:alice").out
+
+
+def test_kept_modes_and_pending_roles_are_told(lms: Lms, link: Link) -> None:
+    """A course enrollment kept in its mode, and a role that stays pending, are told on standard error."""
+    lms.course_enrollment(lms.user("alice"), lms.course(), "verified")
+    lms.role_assignment(lms.enrollment("student-001", [DEMO_COURSE]), DEMO_COURSE)
+    lms.run("ALTER TABLE student_courseaccessrole ADD CONSTRAINT no_staff CHECK (role <> 'staff')")
+    ended = link("student-001:alice")
+    assert ended.status == 0
+    assert ended.err == (
+        f"Course enrollment 1 in {DEMO_COURSE} was kept in its mode, verified.\n"
+        'Course role assignment 1 stays pending: new row for relation "student_courseaccessrole" violates check'
+        ' constraint "no_staff"\n'
+    )
+
+
+def test_a_process_of_its_own(lms: Lms, link_process: Start) -> None:
+    """The command runs from the layer alone, and tells in ASCII what its terminal's encoding lacks."""
+    lms.user("zoë")
+    lms.enrollment("étudiant")
+    with link_process("étudiant:zoë", PYTHONIOENCODING="ascii") as process:
+        out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert out.splitlines()[1] == "\\xe9tudiant           zo\\xeb           linked"
+
+
+def test_imports_of_the_command(lms: Lms, link_process: Start) -> None:
+    """Without --url, neither Powertools, pydantic nor an AWS SDK is imported."""
+    with link_process("student-001:alice", PYTHONPROFILEIMPORTTIME="1") as process:
+        _, err = process.communicate()
+    assert "pg8000" in err
+    assert not [name for name in ("botocore", "boto3", "aws_lambda_powertools", "pydantic") if name in err]
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ("PGPORT=1", "The database at 127.0.0.1:1 cannot be reached"),
+        ("PGDATABASE=nowhere", 'database "nowhere" does not exist'),
+    ],
+)
+def test_a_database_out_of_reach(
+    lms: Lms, link: Link, monkeypatch: pytest.MonkeyPatch, setting: str, reason: str
+) -> None:
+    """Where the database cannot be reached, the status is 2 and standard error says why and where to look."""
+    monkeypatch.setenv("PGHOST", "127.0.0.1")
+    monkeypatch.setenv(*setting.split("="))
+    ended = link("student-001:alice")
+    assert (ended.status, ended.out) == (2, "")
+    assert reason in ended.err
+    assert ended.err.endswith("\nLook at PGHOST, PGPORT, PGDATABASE, PGUSER and PGPASSWORD, or give --url.\n")
+
+
+def test_a_database_without_tables(lms: Lms, link: Link) -> None:
+    """Where the database lacks a table, the status is 2 and standard error names it."""
+    lms.run("DROP TABLE student_courseenrollment_history")
+    ended = link("student-001:alice")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("The database lacks student_courseenrollment_history. Run ")
+
+
+def test_a_reader_who_has_seen_enough(lms: Lms, link_process: Start) -> None:
+    """Where standard output is closed early, as `| head` does, the status is as ever and there is no traceback."""
+    with link_process(*(f"student-{number}:nobody" for number in range(2000))) as process:
+        assert process.stdout
+        process.stdout.close()
+        process.stdout = None
+        _, err = process.communicate()
+    assert (process.returncode, err) == (1, "")
+
+
+LINES = 10_001
+
+
+@pytest.fixture
+def locked(lms: Lms, two_batches: Path, other_session: Connection) -> Connection:
+    """A session that keeps the second batch waiting until its transaction ends."""
+    other_session.run("BEGIN")
+    other_session.run(
+        "SELECT FROM program_enrollments_programenrollment WHERE external_user_key = 'student-10000' FOR UPDATE"
+    )
+    return other_session
+
+
+@pytest.fixture
+def two_batches(lms: Lms, tmp_path: Path) -> Path:
+    """A roster of one key more than a batch takes, the first and the last of which can be linked."""
+    roster = tmp_path / "roster.csv"
+    roster.write_text(
+        "".join(f"student-{number},user-{number}\n" for number in range(LINES)),
+        encoding="utf-8",
+    )
+    for number in (0, LINES - 1):
+        lms.user(f"user-{number}")
+        lms.enrollment(f"student-{number}")
+    return roster
+
+
+def test_batches(lms: Lms, link: Link, two_batches: Path, tmp_path: Path) -> None:
+    """A file larger than a batch is linked whole, and its failed lines keep their order."""
+    ended = link("--csv", str(two_batches), "--errors", str(tmp_path / "errors.csv"))
+    assert (ended.status, ended.err) == (1, "")
+    assert ended.out.splitlines()[-2] == (
+        "10,001 of 10,001 keys: 2 linked, 0 linked already, 9,999 failed (9,999 user-not-found)."
+    )
+    lines = (tmp_path / "errors.csv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 10_000
+    assert (lines[1][:19], lines[-1][:25]) == ("student-1,user-1,us", "student-9999,user-9999,us")
+
+
+def test_a_bar_on_a_terminal(lms: Lms, link_process: Start, two_batches: Path) -> None:
+    """On a terminal, a file larger than a batch is accompanied by a bar on standard error."""
+    assert on_terminal(link_process, "--csv", str(two_batches)) == (
+        "\r[                                        ] 0 of 10,001 keys"
+        "\r[####################################### ] 10,000 of 10,001 keys"
+        "\r[########################################] 10,001 of 10,001 keys"
+        "\r\n"
+    )
+
+
+def test_no_bar_for_one_batch(lms: Lms, link_process: Start) -> None:
+    """A single batch has no bar."""
+    assert on_terminal(link_process, "student-001:alice") == ""
+
+
+def on_terminal(start: Start, *arguments: str) -> str:
+    """Run the command with a terminal for its standard error; return what came there."""
+    ours, theirs = os.openpty()
+    with start(*arguments, stderr=theirs) as process:
+        os.close(theirs)
+        process.communicate()
+        shown = b""
+        try:
+            while some := os.read(ours, 1000):
+                shown += some
+        except OSError:  # Linux's way to say that the other side is closed
+            pass
+    os.close(ours)
+    return shown.decode()
+
+
+def wait_for_lock(session: Connection) -> int:
+    """Wait until the command waits for a row; return the id of its server process."""
+    for _ in range(200):
+        rows = session.run(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        if rows:
+            return int(rows[0][0])
+        time.sleep(0.05)
+    raise TimeoutError
+
+
+def test_interrupted(lms: Lms, locked: Connection, link: Link, link_process: Start, two_batches: Path) -> None:
+    """Ctrl-C says how many keys were done, keeps those, and the same command again does the rest."""
+    errors = two_batches.with_name("errors.csv")
+    with link_process("--csv", str(two_batches), "--errors", str(errors)) as process:
+        wait_for_lock(lms.connection)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert process.returncode == 130
+    assert out.splitlines()[-2] == (
+        "10,000 of 10,001 keys: 1 linked, 0 linked already, 9,999 failed (9,999 user-not-found)."
+    )
+    assert err == (
+        "Interrupted with 10,000 keys done; the batch under way may be done too.\n"
+        "Run the same command again: what is linked already stays so.\n"
+    )
+    assert len(errors.read_text(encoding="utf-8").splitlines()) == 10_000
+    locked.run("ROLLBACK")
+    assert link("--csv", str(two_batches)).out.splitlines()[-1] == (
+        "10,001 of 10,001 keys: 1 linked, 1 linked already, 9,999 failed (9,999 user-not-found)."
+    )
+
+
+def test_a_connection_lost(lms: Lms, locked: Connection, link_process: Start, two_batches: Path) -> None:
+    """A connection that is cut between batches ends the command with status 2, what was done, and what to do."""
+    with link_process("--csv", str(two_batches)) as process:
+        lms.run("SELECT pg_terminate_backend(:pid)", pid=wait_for_lock(lms.connection))
+        out, err = process.communicate()
+    locked.run("ROLLBACK")
+    assert process.returncode == 2
+    assert out.splitlines()[-1].startswith("10,000 of 10,001 keys: 1 linked, ")
+    assert err.startswith("The connection to the database was lost: ")
+    assert err.endswith(".\nRun the same command again: what is linked already stays so.\n")

@@ -1,0 +1,70 @@
+"""Building what is deployed, and invoking what was built."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from samtranslator.yaml_helper import yaml_parse
+
+from tests.template.stack import ROOT
+
+BINARIES = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A function's code and its layer, as `sam build` left them."""
+
+    layer: Path
+    functions: Mapping[str, Path]
+
+    def invoke(
+        self, function: str, event: object, environment: Mapping[str, str], handler: str = "app.lambda_handler"
+    ) -> Any:  # noqa: ANN401 - whatever it answers
+        """Invoke a function in an interpreter that has the artifact and the standard library alone."""
+        task = {
+            "folders": [str(self.functions[function]), str(self.layer / "python")],
+            "handler": handler,
+            "event": event,
+        }
+        invocation = subprocess.run(
+            [sys.executable, "-I", "-S", ROOT / "tests/template/clean_invoke.py"],
+            input=json.dumps(task),
+            env={"PATH": os.environ["PATH"], **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert invocation.returncode == 0, invocation.stderr
+        result = json.loads(invocation.stderr)
+        assert result["foreign"] == []
+        return result["answer"]
+
+
+def sam_build(folder: Path) -> Artifact:
+    """Build the checkout's template into a folder."""
+    command = [
+        str(BINARIES / "sam"),
+        "build",
+        "--build-dir",
+        str(folder / "build"),
+        "--cache-dir",
+        str(folder / "cache"),
+    ]
+    environment = os.environ | {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-west-1"}
+    build = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert build.returncode == 0, build.stderr
+    resources = yaml_parse((folder / "build/template.yaml").read_text())["Resources"]
+    return Artifact(
+        layer=folder / "build" / resources["CoreLayer"]["Properties"]["ContentUri"],
+        functions={
+            name: (folder / "build" / resource["Properties"]["CodeUri"]).resolve()
+            for name, resource in resources.items()
+            if resource["Type"] == "AWS::Serverless::Function"
+        },
+    )

@@ -1,0 +1,26 @@
+"""The template as a person writes it, and as CloudFormation gets it."""
+
+from typing import Any
+
+import pytest
+
+from tests.template.artifact import Artifact, sam_build
+from tests.template.stack import read_template, transformed
+
+
+@pytest.fixture(scope="session")
+def template() -> dict[str, Any]:
+    """The template, with its short tags as mappings."""
+    return read_template()
+
+
+@pytest.fixture(scope="session")
+def resources(template: dict[str, Any]) -> dict[str, Any]:
+    """The resources that CloudFormation is told to make."""
+    return dict(transformed(template)["Resources"])
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """What `sam build` makes of the checkout."""
+    return sam_build(tmp_path_factory.mktemp("sam"))

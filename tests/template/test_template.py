@@ -1,0 +1,234 @@
+"""What the template promises: private, watched, and told what the code reads."""
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.lms import Lms
+from tests.support import Invoke
+from tests.template.stack import ROOT, mappings, of_type
+
+FUNCTIONS = {"LinkFunction": "functions/link", "MigrateFunction": "functions/migrate"}
+# Neither is the stack's to tell: a password comes from an IAM token or a secret, the master user from the payload.
+# The password comes from elsewhere, and Lambda itself tells the region.
+NOT_IN_TEMPLATE = {
+    "LinkFunction": {"PGPASSWORD", "AWS_REGION"},
+    "MigrateFunction": {"PGUSER", "PGPASSWORD", "AWS_REGION"},
+}
+MANAGED_POLICIES = {
+    "service-role/AWSLambdaENIManagementAccess",  # a function in a VPC
+    "service-role/AmazonAPIGatewayPushToCloudWatchLogs",  # access logs, once an account and region
+}
+WITHOUT_RESOURCES = [["xray:PutTraceSegments", "xray:PutTelemetryRecords"]]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_environment(resources: dict[str, Any], function: str) -> None:
+    """A function is told exactly the settings that its code reads."""
+    told = resources[function]["Properties"]["Environment"]["Variables"].keys()
+    read = _settings_read(ROOT / FUNCTIONS[function]) | _settings_read(ROOT / "layers/core")
+    assert told == read - NOT_IN_TEMPLATE[function]
+
+
+def test_no_wildcards(resources: dict[str, Any]) -> None:
+    """No policy allows a wildcard action, nor anything on every resource but where AWS has no resources to name."""
+    statements = [
+        each
+        for role in of_type(resources, "AWS::IAM::Role").values()
+        for each in mappings(role.get("Policies", []))
+        if "Effect" in each
+    ]
+    assert len(statements) == 8
+    assert not [each for each in statements if "*" in json.dumps(each["Action"])]
+    assert all(each["Action"] in WITHOUT_RESOURCES for each in statements if "*" in json.dumps(each["Resource"]))
+    assert {each["Effect"] for each in statements} == {"Allow"}
+
+
+def test_managed_policies(resources: dict[str, Any]) -> None:
+    """Of AWS's own policies, roles have those alone that AWS asks for."""
+    roles = of_type(resources, "AWS::IAM::Role").values()
+    arns = [arn["Fn::Sub"] for role in roles for arn in role.get("ManagedPolicyArns", [])]
+    assert {arn.removeprefix("arn:${AWS::Partition}:iam::aws:policy/") for arn in arns} == MANAGED_POLICIES
+
+
+def test_who_reaches_whom(resources: dict[str, Any]) -> None:
+    """Only the function reaches the proxy or the existing database, and only proxy and migration the stack's own."""
+    ingress = of_type(resources, "AWS::EC2::SecurityGroupIngress").values()
+    assert sorted((_name(rule["SourceSecurityGroupId"]), _name(rule["GroupId"])) for rule in ingress) == [
+        ("LinkSecurityGroup", "DatabaseSecurityGroupId"),
+        ("LinkSecurityGroup", "ProxySecurityGroup"),
+        ("MigrateSecurityGroup", "DatabaseSecurityGroup"),
+        ("ProxySecurityGroup", "DatabaseSecurityGroup"),
+    ]
+    groups = of_type(resources, "AWS::EC2::SecurityGroup")
+    assert not [group for group in groups.values() if "SecurityGroupIngress" in group]
+    assert all(group["SecurityGroupEgress"] for group in groups.values())
+
+
+def test_nothing_is_public(resources: dict[str, Any]) -> None:
+    """The database has no public address, the network no way out, and no rule lets an address range in."""
+    assert {database["PubliclyAccessible"] for database in of_type(resources, "AWS::RDS::DBInstance").values()} == {
+        False
+    }
+    assert not {resource["Type"] for resource in resources.values()} & {
+        "AWS::EC2::InternetGateway",
+        "AWS::EC2::NatGateway",
+        "AWS::EC2::EIP",
+        "AWS::Lambda::Url",
+    }
+    rules = of_type(resources, "AWS::EC2::SecurityGroupIngress").values()
+    assert not [rule for rule in rules if {"CidrIp", "CidrIpv6"} & rule.keys()]
+
+
+def test_nobody_anonymous_invokes(resources: dict[str, Any]) -> None:
+    """Each path of the API asks who calls, and each permission to invoke names a service's resource or an account."""
+    for path in resources["Api"]["Properties"]["Body"]["paths"].values():
+        assert [*path] == ["x-amazon-apigateway-any-method"]
+        assert path["x-amazon-apigateway-any-method"]["security"] == {
+            "Fn::If": ["OpensToCognito", [{"Cognito": [{"Ref": "CognitoScope"}]}], [{"Iam": []}]]
+        }
+    for permission in of_type(resources, "AWS::Lambda::Permission").values():
+        assert permission["Principal"] != "*"
+        assert permission["Principal"] == {"Ref": "InvokingAccount"} or permission["SourceArn"]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_functions_stand_in_the_network(resources: dict[str, Any], function: str) -> None:
+    """Every function is in the VPC, in a security group of its own."""
+    network = resources[function]["Properties"]["VpcConfig"]
+    assert network["SubnetIds"]["Fn::If"][1] == [{"Ref": "SubnetA"}, {"Ref": "SubnetB"}]
+    assert network["SecurityGroupIds"] == [{"Ref": function.replace("Function", "SecurityGroup")}]
+    assert set(of_type(resources, "AWS::Lambda::Function")) == set(FUNCTIONS)
+
+
+def test_function_gives_up_before_the_api(resources: dict[str, Any]) -> None:
+    """Lambda stops the function before API Gateway stops waiting, which is after 29 seconds."""
+    assert resources["LinkFunction"]["Properties"]["Timeout"] == 28
+
+
+def test_logs_are_kept_and_end(resources: dict[str, Any]) -> None:
+    """Each function and the API log to a group of the stack, and each group has its retention."""
+    groups = of_type(resources, "AWS::Logs::LogGroup")
+    assert {json.dumps(group["RetentionInDays"]) for group in groups.values()} == {'{"Ref": "LogRetentionDays"}'}
+    used = {
+        _name(function["LoggingConfig"]["LogGroup"])
+        for function in of_type(resources, "AWS::Lambda::Function").values()
+    }
+    assert used | {_name(resources["Apiv1Stage"]["Properties"]["AccessLogSetting"]["DestinationArn"])} == set(groups)
+
+
+def test_alarms_cover_every_function(resources: dict[str, Any]) -> None:
+    """Each function's errors are an alarm, the service's throttles and duration too, and all alarms tell the topic."""
+    alarms = of_type(resources, "AWS::CloudWatch::Alarm").values()
+    watched = [
+        (_name(dimension["Value"]), alarm["MetricName"])
+        for alarm in alarms
+        for dimension in alarm.get("Dimensions", [])
+        if dimension["Name"] == "FunctionName"
+    ]
+    assert sorted(watched) == [
+        ("LinkFunction", "Duration"),
+        ("LinkFunction", "Errors"),
+        ("LinkFunction", "Throttles"),
+        ("MigrateFunction", "Errors"),
+    ]
+    told = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+    assert all(alarm["AlarmActions"] == alarm["OKActions"] == told for alarm in alarms)
+
+
+def test_alarms_watch_what_is_measured(
+    resources: dict[str, Any], lms: Lms, invoke: Invoke, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The metrics of the share of failed keys are among those that the function writes, dimensions included."""
+    lms.user("alice")
+    lms.enrollment("student-001", [lms.course()])
+    invoke({"student-001": "alice", "student-002": "bob"})
+    written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    measured = {
+        (metrics["Namespace"], metric["Name"], tuple((name, record[name]) for name in dimensions)): record[
+            metric["Name"]
+        ]
+        for record in written
+        for metrics in record["_aws"]["CloudWatchMetrics"]
+        for dimensions in metrics["Dimensions"]
+        for metric in metrics["Metrics"]
+    }
+    watched = [
+        each["Metric"] for each in mappings(resources["FailedKeysAlarm"]) if "MetricName" in each.get("Metric", {})
+    ]
+    assert [
+        measured[
+            metric["Namespace"],
+            metric["MetricName"],
+            tuple((each["Name"], each["Value"]) for each in metric["Dimensions"]),
+        ]
+        for metric in watched
+    ] == [[2], [1]]
+
+
+def test_own_database_is_safe(resources: dict[str, Any]) -> None:
+    """The stack's own database is encrypted, backed up, protected from deletion, and takes TLS alone."""
+    database = resources["Database"]
+    assert database["DeletionPolicy"] == database["UpdateReplacePolicy"] == "Snapshot"
+    kept = {
+        name: database["Properties"][name]
+        for name in (
+            "StorageEncrypted",
+            "DeletionProtection",
+            "ManageMasterUserPassword",
+            "EnableIAMDatabaseAuthentication",
+        )
+    }
+    assert set(kept.values()) == {True}
+    assert database["Properties"]["BackupRetentionPeriod"] == 14
+    assert resources["DatabaseParameters"]["Properties"]["Parameters"] == {"rds.force_ssl": "1"}
+    assert resources["DatabaseProxy"]["Properties"]["RequireTLS"] is True
+
+
+def test_nothing_holds_a_password(template: dict[str, Any]) -> None:
+    """No parameter, variable or property of the template bears a password."""
+    names = {name for mapping in mappings(template) for name in mapping}
+    assert {name for name in names if "password" in name.lower()} == {"ManageMasterUserPassword"}
+
+
+def test_failed_invocations_are_kept(resources: dict[str, Any]) -> None:
+    """What an asynchronous invocation asked for outlives its failure by two weeks, encrypted."""
+    failure = resources["LinkFunctionEventInvokeConfig"]["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]
+    assert failure == {"Fn::GetAtt": ["FailedInvocations", "Arn"]}
+    assert resources["FailedInvocations"]["Properties"] == {
+        "MessageRetentionPeriod": 14 * 24 * 3600,
+        "SqsManagedSseEnabled": True,
+    }
+
+
+def test_every_parameter_is_used(template: dict[str, Any]) -> None:
+    """Each parameter changes something, and each rule speaks of parameters that there are."""
+    text = json.dumps({part: template[part] for part in ("Conditions", "Globals", "Resources")})
+    unused = [name for name in template["Parameters"] if f'"Ref": "{name}"' not in text and f"${{{name}}}" not in text]
+    assert unused == []
+
+
+def _settings_read(folder: Path) -> set[str]:
+    """The names that the Python files of a folder look up in os.environ."""
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in folder.rglob("*.py")]
+    lookups = [_lookup(node) for tree in trees for node in ast.walk(tree)]
+    return {str(lookup.value) for lookup in lookups if isinstance(lookup, ast.Constant)}
+
+
+def _lookup(node: ast.AST) -> ast.expr | None:
+    match node:
+        case ast.Subscript(value=environ, slice=name) if ast.unparse(environ) == "os.environ":
+            return name
+        case ast.Call(func=ast.Attribute(value=environ, attr="get"), args=[name, *_]) if (
+            ast.unparse(environ) == "os.environ"
+        ):
+            return name
+    return None
+
+
+def _name(reference: dict[str, Any]) -> str:
+    """The resource or parameter that a Ref or GetAtt names."""
+    return str(reference["Ref"] if "Ref" in reference else reference["Fn::GetAtt"][0])
