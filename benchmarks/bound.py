@@ -5,6 +5,9 @@ from benchmarks.roster import Roster
 SCRIPT = """
 BEGIN;
 SET CONSTRAINTS ALL IMMEDIATE;
+SET LOCAL enable_seqscan = off;
+SET LOCAL enable_hashjoin = off;
+SET LOCAL enable_mergejoin = off;
 WITH claimed AS (
     UPDATE program_enrollments_programenrollment AS enrollment
     SET user_id = account.id, modified = now()
@@ -38,7 +41,7 @@ WITH pointed AS (
     WHERE enrollment.program_uuid = '{program}'
     AND course.program_enrollment_id = enrollment.id
     AND course_enrollment.user_id = enrollment.user_id
-    AND course_enrollment.course_id = course.course_key
+    AND course_enrollment.course_id || '' = course.course_key
     RETURNING course.*
 )
 INSERT INTO program_enrollments_historicalprogramcourseenrollment (

@@ -1,8 +1,11 @@
 """The SQL of linking, one constant a verb.
 
 A batch of any size is handed over as arrays, in settings that live as long as the transaction; the scripts that read
-them are constant, so that each costs one round trip. The arrays are unnested and joined rather than compared with ANY,
-which keeps the plans on the indexes.
+them are constant, so that each costs one round trip.
+
+Each join goes from such an array to rows by the one index that is right in every LMS: a key, a user, a course or an id.
+What many rows have in common, a program or the courses of a program, is compared as an expression (`::text`, `|| ''`),
+so that statistics from before the LMS grew cannot lead the planner to that column's index instead.
 """
 
 # Every external key of a program (or of its one curriculum), however it is spelt.
@@ -22,7 +25,7 @@ SELECT
         FROM unnest(CAST(:external_user_keys AS text[])) AS sent (external_user_key)
         JOIN program_enrollments_programenrollment AS enrollment
             ON enrollment.external_user_key = sent.external_user_key
-            AND enrollment.program_uuid = CAST(:program_uuid AS uuid)
+            AND enrollment.program_uuid::text = CAST(CAST(:program_uuid AS uuid) AS text)
         WHERE CAST(:curriculum_uuid AS uuid) IS NULL OR enrollment.curriculum_uuid = CAST(:curriculum_uuid AS uuid)
     ), '{}')::text, true),
     set_config('linking.found_users', coalesce((
@@ -84,7 +87,8 @@ SELECT json_build_object(
         SELECT json_agg(json_build_array(held.user_id, held.curriculum_uuid))
         FROM unnest(current_setting('linking.found_users')::integer[]) AS found (id)
         JOIN program_enrollments_programenrollment AS held
-            ON held.user_id = found.id AND held.program_uuid = current_setting('linking.program_uuid')::uuid
+            ON held.user_id = found.id
+            AND held.program_uuid::text = current_setting('linking.program_uuid')::uuid::text
     )
 )
 """
@@ -143,7 +147,6 @@ ORDER BY id
 # A course that a key waits for twice, in two curricula, ends as its last program-course enrollment says.
 # A row that this statement inserted has no xmax; one that it met and changed has.
 # History is stamped row by row, after the wait that each row may have cost.
-# `waiting` is materialized so that, where statistics are old, the planner cannot join all that have a course in common.
 ENROLL = """
 WITH
 link AS MATERIALIZED (
@@ -180,18 +183,13 @@ link AS MATERIALIZED (
         current_setting('linking.enrollments')::integer[], current_setting('linking.users')::integer[]
     ) AS link (enrollment_id, user_id)
 ),
-waiting AS MATERIALIZED (
-    SELECT course.id, course.course_key, link.user_id
-    FROM link
-    JOIN program_enrollments_programcourseenrollment AS course ON course.program_enrollment_id = link.enrollment_id
-),
 entered AS (
     UPDATE program_enrollments_programcourseenrollment AS course
     SET course_enrollment_id = course_enrollment.id, modified = (SELECT clock_timestamp())
-    FROM waiting, student_courseenrollment AS course_enrollment
-    WHERE course.id = waiting.id
-    AND course_enrollment.user_id = waiting.user_id
-    AND course_enrollment.course_id = waiting.course_key
+    FROM link, student_courseenrollment AS course_enrollment
+    WHERE course.program_enrollment_id = link.enrollment_id
+    AND course_enrollment.user_id = link.user_id
+    AND course_enrollment.course_id || '' = course.course_key
     RETURNING course.*, course_enrollment.mode
 ),
 recorded AS (
