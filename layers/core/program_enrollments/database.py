@@ -11,7 +11,7 @@ from typing import Any
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection
 
-from program_enrollments.outcomes import DatabaseNotReady, LinkingUnavailable, Refused
+from program_enrollments.outcomes import DatabaseNotReady, LinkingUnavailable, NonExistentCourse, Refused
 
 __all__ = ["Connection", "ConnectionLost", "Contention", "Session", "WrongPassword", "connect"]
 
@@ -83,9 +83,8 @@ class Session:
         self.script("SAVEPOINT key")
         try:
             yield
-        except Exception:
-            with suppress(ConnectionLost):
-                self._exchange("ROLLBACK TO SAVEPOINT key; RELEASE SAVEPOINT key", self._seconds_left())
+        except (Refused, NonExistentCourse):
+            self._exchange("ROLLBACK TO SAVEPOINT key; RELEASE SAVEPOINT key", self._seconds_left())
             raise
         self.script("RELEASE SAVEPOINT key")
 
