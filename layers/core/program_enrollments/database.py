@@ -65,17 +65,18 @@ class Session:
     def transaction(self, *, commit: bool = True) -> Iterator[None]:
         """One transaction, committed at the end or, where `commit` is false, rolled back."""
         seconds = self._seconds_left()
-        self._exchange(_begin(_milliseconds(seconds)), seconds)
+        # A connection that died in silence is told by this first statement, with time left for a new one.
+        self._exchange(_begin(_milliseconds(seconds)), min(seconds / 3, CONNECT_SECONDS))
         try:
             yield
+            if commit:
+                self._commit()
+            else:
+                self._exchange("ROLLBACK", self._seconds_left())
         except BaseException:
             with suppress(Exception):
                 self._exchange("ROLLBACK", GRACE_SECONDS)
             raise
-        if commit:
-            self._commit()
-        else:
-            self._exchange("ROLLBACK", self._seconds_left())
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
