@@ -33,7 +33,7 @@ def link(request: LinkRequest, context: LambdaContext) -> LinkResponse:
 
 def _seconds_for_batch(context: LambdaContext) -> float:
     seconds = context.get_remaining_time_in_millis() / 1000
-    return seconds - min(RESERVED_SECONDS, seconds / 4)
+    return seconds - min(RESERVED_SECONDS, seconds / 2)
 
 
 def _link_batch(request: LinkRequest, deadline: float) -> Outcome:
