@@ -26,6 +26,14 @@ SERVICE_ROLE = "program_linking_service"
 PASSWORD = "not a secret"  # noqa: S105 - it is none
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the figures that tests recorded."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties:
+            if name == "figures":
+                terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {value}")
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[dict[str, str]]:
     """The PG* variables of a server: the one that the environment names, else an embedded one."""
