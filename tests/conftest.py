@@ -18,6 +18,7 @@ from observability import logger
 from program_enrollments import connect
 from program_enrollments.grants import grants
 from program_enrollments.migrate import migrate
+from tests.pooler import pgbouncer
 from tests.support import Invoke, Post, Printed, call_api, load_event
 
 TEMPLATE = "program_linking_template"
@@ -66,13 +67,27 @@ def administrator(server: dict[str, str], worker_id: str) -> Iterator[Callable[[
             connection.run(f"DROP ROLE {SERVICE_ROLE}_{worker_id}")
 
 
+@pytest.fixture(scope="session")
+def way(server: dict[str, str], worker_id: str) -> Iterator[dict[str, str]]:
+    """The PG* variables that lead the service to the server: through PgBouncer where PGBOUNCER is set."""
+    if "PGBOUNCER" not in os.environ:
+        yield {}
+        return
+    with pgbouncer(server, {f"{SERVICE_ROLE}_{worker_id}": PASSWORD}) as way:
+        yield way
+
+
 @pytest.fixture
 def lms(
-    administrator: Callable[[str], None], server: dict[str, str], worker_id: str, monkeypatch: pytest.MonkeyPatch
+    administrator: Callable[[str], None],
+    server: dict[str, str],
+    way: dict[str, str],
+    worker_id: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Lms]:
     """An empty LMS in a database of its own, which the PG* variables name, with the role that the service has.
 
-    The LMS itself is written and read as the server's superuser.
+    The LMS itself is written and read as the server's superuser, and always directly.
     """
     name = f"{CLONE}_{worker_id}"
     administrator(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
@@ -81,8 +96,9 @@ def lms(
         monkeypatch.setenv(variable, value)
     settings.forget_connection()
     with connect() as connection:
-        monkeypatch.setenv("PGUSER", f"{SERVICE_ROLE}_{worker_id}")
-        monkeypatch.setenv("PGPASSWORD", PASSWORD)
+        role = {"PGUSER": f"{SERVICE_ROLE}_{worker_id}", "PGPASSWORD": PASSWORD}
+        for variable, value in (role | way).items():
+            monkeypatch.setenv(variable, value)
         yield Lms(connection)
     settings.forget_connection()
 
@@ -90,7 +106,11 @@ def lms(
 @pytest.fixture
 def other_session(lms: Lms, server: dict[str, str]) -> Iterator[Connection]:
     """A second session in the test's database, as the server's superuser."""
-    with connect(server.get("PGUSER", "postgres"), server.get("PGPASSWORD")) as connection:
+    with pytest.MonkeyPatch.context() as environment:
+        for variable in ("PGHOST", "PGPORT"):
+            environment.setenv(variable, server.get(variable, ""))
+        connection = connect(server.get("PGUSER", "postgres"), server.get("PGPASSWORD"))
+    with connection:
         yield connection
 
 
