@@ -104,13 +104,22 @@ def lms(
 
 
 @pytest.fixture
-def other_session(lms: Lms, server: dict[str, str]) -> Iterator[Connection]:
+def open_session(lms: Lms, server: dict[str, str]) -> Callable[[], Connection]:
+    """Open a session in the test's database, as the server's superuser."""
+
+    def open_session() -> Connection:
+        with pytest.MonkeyPatch.context() as environment:
+            for variable in ("PGHOST", "PGPORT"):
+                environment.setenv(variable, server.get(variable, ""))
+            return connect(server.get("PGUSER", "postgres"), server.get("PGPASSWORD"))
+
+    return open_session
+
+
+@pytest.fixture
+def other_session(open_session: Callable[[], Connection]) -> Iterator[Connection]:
     """A second session in the test's database, as the server's superuser."""
-    with pytest.MonkeyPatch.context() as environment:
-        for variable in ("PGHOST", "PGPORT"):
-            environment.setenv(variable, server.get(variable, ""))
-        connection = connect(server.get("PGUSER", "postgres"), server.get("PGPASSWORD"))
-    with connection:
+    with open_session() as connection:
         yield connection
 
 

@@ -151,7 +151,7 @@ def _deadlocks(lms: Lms) -> int:
 def _refuse_updates(lms: Lms, sqlstate: str, times: int) -> None:
     lms.run(f"""
         CREATE SEQUENCE attempts;
-        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
         BEGIN
             IF nextval('attempts') <= {times} THEN
                 RAISE EXCEPTION 'another transaction was faster' USING ERRCODE = '{sqlstate}';
