@@ -4,8 +4,12 @@ import base64
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +20,10 @@ from hypothesis import strategies as st
 from local.lms import PROGRAM, Lms
 from observability import logger
 from tests.faults.abuse import check, load_canary
-from tests.faults.support import link, rounds
+from tests.faults.support import IS_SOAK, link, rounds
 from tests.support import Post, load_event
 
+FUZZING_SECONDS = 600
 ANY_TEXT = st.text(st.characters())  # lone surrogates included
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
@@ -135,6 +140,27 @@ def test_no_event_breaks_the_lambda(lms: Lms, kind: str, record_property: Callab
 
     abuse()
     record_property("figures", dict(sorted(seen.items())))
+
+
+@pytest.mark.skipif(not IS_SOAK, reason="it takes ten minutes: make soak")
+def test_fuzzing_does_not_break_the_lambda(
+    lms: Lms, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """In ten minutes of events that are made to reach ever more of the code, none breaks the Lambda."""
+    load_canary(lms)
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    options = [f"-max_total_time={FUZZING_SECONDS}", "-max_len=4096", f"-artifact_prefix={tmp_path}/"]
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.faults.fuzz", str(corpus), *options],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-4_000:]
+    record_property("figures", run.stderr.strip().splitlines()[-1])
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
