@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run invoke api test check bench format build lock certificates clean
+.PHONY: help run invoke api test check soak bench format build lock certificates clean
 
 export PYTHONPATH := functions/link:layers/core
 export SAM_CLI_TELEMETRY := 0
@@ -34,6 +34,10 @@ check: .venv/installed .tools/checkov/installed ## what a machine can tell of th
 	.venv/bin/sam validate
 	.venv/bin/cfn-lint template.yaml
 	.tools/checkov/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml
+
+soak: .venv/installed ## faults at length: 200 kills, ten minutes of storm and of fuzzing, all through PgBouncer
+	SOAK=1 $(PYTHON) -m pytest -q -n 2 tests/faults
+	PGBOUNCER=1 $(PYTHON) -m pytest -q -n 2 tests/contract tests/integration tests/property tests/speed
 
 bench: .venv/installed ## what linking costs, side by side with the plain way and with the bound
 	@$(PYTHON) -m benchmarks

@@ -54,7 +54,7 @@ class Cluster:
                 command + [argument for option in options for argument in ("-c", option)],
                 stdout=log,
                 stderr=log,
-                user=_system_user(),
+                user=system_user(),
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
@@ -88,9 +88,9 @@ def embedded_cluster(
     PostgreSQL than the wheel's.
     """
     folder = Path(tempfile.mkdtemp(prefix="program-linking-"))
-    cluster = Cluster(folder, _free_port(), addresses, settings, binaries or _binaries())
+    cluster = Cluster(folder, free_port(), addresses, settings, binaries or _binaries())
     try:
-        if (user := _system_user()) is not None:
+        if (user := system_user()) is not None:
             shutil.chown(folder, user)
         command = [str(cluster.binaries / "initdb"), "-D", str(folder / "data"), "-U", SUPERUSER]
         options = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
@@ -117,7 +117,7 @@ def _package() -> ModuleType:
 
 
 @cache
-def _system_user() -> str | None:
+def system_user() -> str | None:
     """PostgreSQL refuses to run as root: the account that it runs as there, able to reach its programs."""
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
@@ -126,7 +126,8 @@ def _system_user() -> str | None:
     return SYSTEM_USER
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,6 +1,6 @@
 """A TCP proxy in front of PostgreSQL that delays, drops, cuts and counts: networks as they are, on one machine.
 
-It reads along where the connection is not encrypted, so that it can count round trips and cut at a given statement.
+It reads along where the connection is not encrypted, so that it can count round trips and cut at given SQL.
 """
 
 import socket
@@ -24,8 +24,8 @@ class Proxy:
 
     - `delay`: seconds that everything takes each way, in parallel, as on a long line.
     - `is_dropping`: new connections are taken, and nothing that is sent over them arrives.
-    - `cut_before`: the connection that sends this statement is cut, and the statement does not arrive.
-    - `cut_after`: likewise when the server has answered the statement; the answer does not arrive.
+    - `cut_before`: the connection that sends SQL with this end is cut, once, and the SQL does not arrive.
+    - `cut_after`: likewise when the server has answered the SQL; the answer does not arrive.
     - `round_trips`: how often a client had to wait for an answer since this was last set.
     """
 
@@ -87,7 +87,7 @@ class Proxy:
                 data = flow.received(source)
                 if is_cut(data):
                     flow.cut()
-                    return
+                    data = b""
                 line.put((time.monotonic() + self.delay, data))
 
         def hand_over() -> None:
@@ -103,11 +103,11 @@ class Proxy:
     def _is_cut_by_client(self, flow: "_Flow", messages: list[tuple[bytes, bytes]]) -> bool:
         for kind, content in messages:
             self.round_trips += kind in AWAITED
-            statement = content.rstrip(b"\0").decode(errors="replace") if kind == b"Q" else ""
-            if statement and statement == self.cut_before:
+            sql = content.rstrip(b"\0 \n").decode(errors="replace") if kind == b"Q" else ""
+            if self.cut_before and sql.endswith(self.cut_before):
                 self.cut_before = None
                 return True
-            if statement and statement == self.cut_after:
+            if self.cut_after and sql.endswith(self.cut_after):
                 self.cut_after = None
                 flow.is_cut_by_answer = True
         return False

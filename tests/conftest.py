@@ -18,12 +18,21 @@ from observability import logger
 from program_enrollments import connect
 from program_enrollments.grants import grants
 from program_enrollments.migrate import migrate
+from tests.pooler import pgbouncer
 from tests.support import Invoke, Post, Printed, call_api, load_event
 
 TEMPLATE = "program_linking_template"
 CLONE = "program_linking_test"
 SERVICE_ROLE = "program_linking_service"
 PASSWORD = "not a secret"  # noqa: S105 - it is none
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the figures that tests recorded."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties:
+            if name == "figures":
+                terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {value}")
 
 
 @pytest.fixture(scope="session")
@@ -58,13 +67,27 @@ def administrator(server: dict[str, str], worker_id: str) -> Iterator[Callable[[
             connection.run(f"DROP ROLE {SERVICE_ROLE}_{worker_id}")
 
 
+@pytest.fixture(scope="session")
+def way(server: dict[str, str], worker_id: str) -> Iterator[dict[str, str]]:
+    """The PG* variables that lead the service to the server: through PgBouncer where PGBOUNCER is set."""
+    if "PGBOUNCER" not in os.environ:
+        yield {}
+        return
+    with pgbouncer(server, {f"{SERVICE_ROLE}_{worker_id}": PASSWORD}) as way:
+        yield way
+
+
 @pytest.fixture
 def lms(
-    administrator: Callable[[str], None], server: dict[str, str], worker_id: str, monkeypatch: pytest.MonkeyPatch
+    administrator: Callable[[str], None],
+    server: dict[str, str],
+    way: dict[str, str],
+    worker_id: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Lms]:
     """An empty LMS in a database of its own, which the PG* variables name, with the role that the service has.
 
-    The LMS itself is written and read as the server's superuser.
+    The LMS itself is written and read as the server's superuser, and always directly.
     """
     name = f"{CLONE}_{worker_id}"
     administrator(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
@@ -73,16 +96,30 @@ def lms(
         monkeypatch.setenv(variable, value)
     settings.forget_connection()
     with connect() as connection:
-        monkeypatch.setenv("PGUSER", f"{SERVICE_ROLE}_{worker_id}")
-        monkeypatch.setenv("PGPASSWORD", PASSWORD)
+        role = {"PGUSER": f"{SERVICE_ROLE}_{worker_id}", "PGPASSWORD": PASSWORD}
+        for variable, value in (role | way).items():
+            monkeypatch.setenv(variable, value)
         yield Lms(connection)
     settings.forget_connection()
 
 
 @pytest.fixture
-def other_session(lms: Lms, server: dict[str, str]) -> Iterator[Connection]:
+def open_session(lms: Lms, server: dict[str, str]) -> Callable[[], Connection]:
+    """Open a session in the test's database, as the server's superuser."""
+
+    def open_session() -> Connection:
+        with pytest.MonkeyPatch.context() as environment:
+            for variable in ("PGHOST", "PGPORT"):
+                environment.setenv(variable, server.get(variable, ""))
+            return connect(server.get("PGUSER", "postgres"), server.get("PGPASSWORD"))
+
+    return open_session
+
+
+@pytest.fixture
+def other_session(open_session: Callable[[], Connection]) -> Iterator[Connection]:
     """A second session in the test's database, as the server's superuser."""
-    with connect(server.get("PGUSER", "postgres"), server.get("PGPASSWORD")) as connection:
+    with open_session() as connection:
         yield connection
 
 

@@ -18,7 +18,7 @@ def lambda_handler(event: Any, context: LambdaContext) -> dict[str, Any]:  # noq
     database is out of reach or out of time.
     """
     match event:
-        case {"httpMethod": str(), "requestContext": {"requestId": str(request_id)}}:
+        case {"httpMethod": str(), "path": str(), "requestContext": {"requestId": str(request_id)}}:
             logger.set_correlation_id(request_id)
             return routes.resolve(event, context)
         case _:

@@ -36,14 +36,29 @@ api = APIGatewayRestResolver(enable_validation=True, json_body_deserializer=read
 
 
 def resolve(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer an API Gateway proxy event. A body is JSON or it is refused: forms are no second way in."""
-    if event.get("path") in DOCUMENTATION:
+    """Answer an API Gateway proxy event. A body is JSON or it is refused: forms are no second way in.
+
+    Nothing but method, path, media type and body is looked at, so that nothing else can do harm.
+    """
+    if event["path"] in DOCUMENTATION:
         _document()
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    media_type = (headers.get("content-type") or content_types.APPLICATION_JSON).partition(";")[0].strip().lower()
-    if media_type != content_types.APPLICATION_JSON:
-        media_type = f"unsupported {media_type}"
-    return api.resolve({**event, "headers": {**headers, "content-type": media_type}}, context)
+    headers, body = event.get("headers"), event.get("body")
+    seen = {
+        "httpMethod": event["httpMethod"],
+        "path": event["path"],
+        "requestContext": event["requestContext"],
+        "headers": {"content-type": _media_type(headers if isinstance(headers, Mapping) else {})},
+        "body": body if isinstance(body, str) else None,
+        "isBase64Encoded": event.get("isBase64Encoded") is True,
+    }
+    return api.resolve(seen, context)
+
+
+def _media_type(headers: Mapping[str, object]) -> str:
+    """JSON, which is also what goes without saying, or something that the router refuses."""
+    named = next((value for name, value in headers.items() if name.lower() == "content-type"), None)
+    media_type = str(named or content_types.APPLICATION_JSON).partition(";")[0].strip().lower()
+    return media_type if media_type == content_types.APPLICATION_JSON else f"unsupported {media_type}"
 
 
 @api.post(
@@ -98,7 +113,7 @@ def _unsupported_content_type(_: RequestUnsupportedContentType) -> Response[str]
     return _refusal(message, Detail(where="Content-Type", what="is not application/json"))
 
 
-@api.exception_handler([UnicodeDecodeError, binascii.Error])
+@api.exception_handler([UnicodeError, binascii.Error])
 def _undecodable(error: ValueError) -> Response[str]:
     message = "The body is not UTF-8, or not the base64 that it is said to be."
     return _refusal(message, Detail(where="body", what=str(error)))

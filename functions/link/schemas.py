@@ -20,8 +20,9 @@ LONGEST_TEXT = 1_000
 # Lambda takes and gives 6 MB; the rest is for the envelope.
 LARGEST_BODY = 6_000_000
 LARGEST_ANSWER = 5_950_000
-# What a failed key costs in the answer at most, besides itself and its username: a message, another username, a code.
+# What a failed key costs in the answer, besides itself and its username: a message, another username, a code.
 MESSAGE_BYTES = 400
+CODE_BYTES = 30
 
 ExternalUserKey = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=255, pattern=r"^[^\x00]+$")]
 Username = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=150, pattern=r"^[^\x00]+$")]
@@ -111,6 +112,14 @@ class LinkResponse(BaseModel):
     dry_run: Annotated[bool | None, Field(description="There, and true, where nothing was changed.")] = None
 
 
+def fitting(errors: Mapping[str, str]) -> dict[str, str]:
+    """The error map, with messages cut short where they quote so much of the database that the answer might not fit."""
+    most_bytes = LARGEST_ANSWER - 2 * _answer_bytes(errors) - CODE_BYTES * len(errors)
+    if _answer_bytes(errors.values()) <= most_bytes:
+        return dict(errors)
+    return {key: _cut(message, most_bytes // len(errors)) for key, message in errors.items()}
+
+
 def read_direct(payload: Mapping[str, Any]) -> LinkRequest:
     """Read the payload of a direct invocation; raise `InvalidRequest`."""
     try:
@@ -179,3 +188,9 @@ def _shown(part: str | int) -> str:
 def _answer_bytes(strings: Iterable[str]) -> int:
     """How many bytes the strings take in an answer, whose JSON text is a string in the JSON that Lambda returns."""
     return len(json.dumps(json.dumps(list(strings), ensure_ascii=False), ensure_ascii=False).encode())
+
+
+def _cut(message: str, most_bytes: int) -> str:
+    while _answer_bytes([message]) > most_bytes:
+        message = message[: len(message) * 7 // 8 - 1] + "…"
+    return message

@@ -6,7 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from observability import report
 from program_enrollments import ConnectionLost, LinkingUnavailable, Outcome, link_program_enrollments
-from schemas import LinkRequest, LinkResponse
+from schemas import LinkRequest, LinkResponse, fitting
 from settings import warm_connection
 
 # What is kept of the remaining time for the rollback, the answer and the log; less where there is little time at all.
@@ -25,7 +25,7 @@ def link(request: LinkRequest, context: LambdaContext) -> LinkResponse:
     return LinkResponse(
         program_uuid=request.program_uuid,
         linked=outcome.linked,
-        errors=outcome.errors,
+        errors=fitting(outcome.errors),
         error_codes={key: failure.code for key, failure in outcome.failures.items()},
         dry_run=request.dry_run or None,
     )
@@ -33,7 +33,7 @@ def link(request: LinkRequest, context: LambdaContext) -> LinkResponse:
 
 def _seconds_for_batch(context: LambdaContext) -> float:
     seconds = context.get_remaining_time_in_millis() / 1000
-    return seconds - min(RESERVED_SECONDS, seconds / 4)
+    return seconds - min(RESERVED_SECONDS, seconds / 2)
 
 
 def _link_batch(request: LinkRequest, deadline: float) -> Outcome:

@@ -1,21 +1,24 @@
 """PostgreSQL as linking sees it: connect, transaction, savepoint. The only module that knows pg8000."""
 
 import os
+import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import Timer
 from typing import Any
 
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection
 
-from program_enrollments.outcomes import DatabaseNotReady, LinkingUnavailable, Refused
+from program_enrollments.outcomes import DatabaseNotReady, LinkingUnavailable, NonExistentCourse, Refused
 
 __all__ = ["Connection", "ConnectionLost", "Contention", "Session", "WrongPassword", "connect"]
 
 CONNECT_SECONDS = 5.0
+CONNECT_ROUND_TRIPS = 7  # at most: TCP, TLS, and a password by SCRAM
 GRACE_SECONDS = 0.25
 OUT_OF_TIME_MESSAGE = (
     "The batch could not be finished in time and was rolled back; nothing was changed. Send it again, or in halves."
@@ -65,17 +68,19 @@ class Session:
     def transaction(self, *, commit: bool = True) -> Iterator[None]:
         """One transaction, committed at the end or, where `commit` is false, rolled back."""
         seconds = self._seconds_left()
-        self._exchange(_begin(_milliseconds(seconds)), seconds)
+        # A connection that died in silence is told by this first statement, with time left for a new one.
+        self._exchange(_begin(_milliseconds(seconds)), min(seconds / 3, CONNECT_SECONDS))
         try:
-            yield
+            with _cut_after(self.connection, self._seconds_left() + GRACE_SECONDS):
+                yield
+                if commit:
+                    self._commit()
+                else:
+                    self._exchange("ROLLBACK", self._seconds_left())
         except BaseException:
             with suppress(Exception):
-                self._exchange("ROLLBACK", GRACE_SECONDS)
+                self._exchange("ROLLBACK", 0)
             raise
-        if commit:
-            self._commit()
-        else:
-            self._exchange("ROLLBACK", self._seconds_left())
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -83,9 +88,8 @@ class Session:
         self.script("SAVEPOINT key")
         try:
             yield
-        except Exception:
-            with suppress(ConnectionLost):
-                self._exchange("ROLLBACK TO SAVEPOINT key; RELEASE SAVEPOINT key", self._seconds_left())
+        except (Refused, NonExistentCourse):
+            self._exchange("ROLLBACK TO SAVEPOINT key; RELEASE SAVEPOINT key", self._seconds_left())
             raise
         self.script("RELEASE SAVEPOINT key")
 
@@ -144,6 +148,23 @@ def _begin(milliseconds: int) -> str:
     """
 
 
+@contextmanager
+def _cut_after(connection: Connection, seconds: float) -> Iterator[None]:
+    """Cut the connection when the time is over: its own time-out begins anew with each packet that arrives."""
+    timer = Timer(seconds, _shut_down, [connection._usock])  # noqa: SLF001 - see _set_timeout
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _shut_down(sock: socket.socket) -> None:
+    with suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)  # beneath TLS, whose state belongs to the thread that reads
+
+
 def _milliseconds(seconds: float) -> int:
     return max(1, int(seconds * 1000))
 
@@ -151,8 +172,8 @@ def _milliseconds(seconds: float) -> int:
 def connect(user: str | None = None, password: str | None = None, timeout: float = CONNECT_SECONDS) -> Connection:
     """Connect as libpq's variables say (PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE, PGSSLROOTCERT).
 
-    `user` and `password` go before PGUSER and PGPASSWORD; `timeout` is in seconds. Raise `WrongPassword` where the
-    server does not let the user in, and `LinkingUnavailable` where it cannot be reached in time or over TLS.
+    `user` and `password` go before PGUSER and PGPASSWORD; `timeout` is in seconds, for all of it. Raise `WrongPassword`
+    where the server does not let the user in, and `LinkingUnavailable` where it cannot be reached in time or over TLS.
     """
     if timeout <= 0:
         raise LinkingUnavailable(OUT_OF_TIME_MESSAGE)
@@ -164,7 +185,7 @@ def connect(user: str | None = None, password: str | None = None, timeout: float
             user,
             password=password or os.environ.get("PGPASSWORD"),
             database=os.environ.get("PGDATABASE") or user,
-            timeout=min(timeout, CONNECT_SECONDS),
+            timeout=min(timeout / CONNECT_ROUND_TRIPS, CONNECT_SECONDS),
             application_name="program-linking",
             **_address(host, port),
         )

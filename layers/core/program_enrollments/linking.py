@@ -68,7 +68,7 @@ def link_program_enrollments(  # noqa: PLR0913 - the options of the request, by 
 
 def check_database(connection: Connection, seconds: float = LONGEST_SECONDS) -> None:
     """Raise `DatabaseNotReady` where the database lacks a table that linking needs, its history tables included."""
-    missing = Session(connection, time.monotonic() + seconds).query(queries.MISSING_TABLES, tables=queries.TABLES)
+    missing = Session(connection, time.monotonic() + seconds).script(queries.MISSING_TABLES)
     if missing:
         raise DatabaseNotReady(
             f"The database lacks {missing}. Run `python -m program_enrollments.migrate` against a database of your own;"

@@ -249,8 +249,7 @@ TABLES = [
     "student_courseenrollment_history",
 ]
 
-MISSING_TABLES = """
-SELECT string_agg(required.name, ', ')
-FROM unnest(CAST(:tables AS text[])) AS required (name)
-WHERE to_regclass(required.name) IS NULL
+# One constant statement, so that a pooler may give the next one to another server connection.
+MISSING_TABLES = f"""
+SELECT concat_ws(', ', {", ".join(f"CASE WHEN to_regclass('{table}') IS NULL THEN '{table}' END" for table in TABLES)})
 """

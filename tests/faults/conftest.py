@@ -1,0 +1,59 @@
+"""A PostgreSQL that the tests may kill, and a line to the other one that they may cut."""
+
+import gc
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+import settings
+from local.lms import Lms
+from local.postgres import Cluster, embedded_cluster
+from local.proxy import Proxy, proxy
+from program_enrollments import connect
+from program_enrollments.migrate import migrate
+
+# A killed process leaves to the kernel what it wrote, so that nothing waits for the disk; but it must be written.
+SURVIVES_ITS_PROCESSES = ("fsync=off", "synchronous_commit=on", "full_page_writes=on")
+
+
+@pytest.fixture(autouse=True)
+def broken_sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the garbage collector have what pg8000 leaves to it where a connection fails: sockets, and bytes unsent."""
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    yield
+    gc.collect()
+
+
+@pytest.fixture(scope="module")
+def mortal_server() -> Iterator[Cluster]:
+    """A server of the module's own, which keeps what it committed when its processes are killed."""
+    with embedded_cluster(settings=SURVIVES_ITS_PROCESSES) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def mortal(mortal_server: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """That server, with an empty LMS that the PG* variables name."""
+    for name, value in mortal_server.environment.items():
+        monkeypatch.setenv(name, value)
+    with connect() as connection:
+        connection.run("DROP DATABASE IF EXISTS lms WITH (FORCE)")
+        connection.run("CREATE DATABASE lms")
+    monkeypatch.setenv("PGDATABASE", "lms")
+    with connect() as connection:
+        migrate(connection)
+    settings.forget_connection()
+    yield mortal_server
+    settings.forget_connection()
+
+
+@pytest.fixture
+def line(lms: Lms, server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A proxy between the Lambda and the database; the LMS's own session does not go through it."""
+    with proxy(server["PGHOST"], int(server["PGPORT"])) as line:
+        for name, value in line.environment.items():
+            monkeypatch.setenv(name, value)
+        settings.forget_connection()
+        yield line
+        settings.forget_connection()
