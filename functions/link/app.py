@@ -18,9 +18,17 @@ def lambda_handler(event: Any, context: LambdaContext) -> dict[str, Any]:  # noq
     database is out of reach or out of time.
     """
     match event:
-        case {"httpMethod": str(), "path": str(), "requestContext": {"requestId": str(request_id)}}:
-            logger.set_correlation_id(request_id)
+        case {"httpMethod": str(), "path": str()}:
+            logger.set_correlation_id(_request_id(event) or context.aws_request_id)
             return routes.resolve(event, context)
         case _:
             logger.set_correlation_id(context.aws_request_id)
             return service.link(read_direct(event), context).model_dump(mode="json", exclude_none=True)
+
+
+def _request_id(event: dict[str, Any]) -> str | None:
+    """API Gateway's own id of a request."""
+    match event:
+        case {"requestContext": {"requestId": str(request_id)}}:
+            return request_id
+    return None

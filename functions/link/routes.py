@@ -38,7 +38,7 @@ api = APIGatewayRestResolver(enable_validation=True, json_body_deserializer=read
 def resolve(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer an API Gateway proxy event. A body is JSON or it is refused: forms are no second way in.
 
-    Nothing but method, path, media type and body is looked at, so that nothing else can do harm.
+    Nothing but method, path, stage, media type and body is looked at, so that nothing else can do harm.
     """
     if event["path"] in DOCUMENTATION:
         _document()
@@ -46,12 +46,20 @@ def resolve(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     seen = {
         "httpMethod": event["httpMethod"],
         "path": event["path"],
-        "requestContext": event["requestContext"],
+        "requestContext": _base(event),
         "headers": {"content-type": _media_type(headers if isinstance(headers, Mapping) else {})},
         "body": body if isinstance(body, str) else None,
         "isBase64Encoded": event.get("isBase64Encoded") is True,
     }
     return api.resolve(seen, context)
+
+
+def _base(event: Mapping[str, Any]) -> dict[str, str]:
+    """What tells the documentation the API's own address."""
+    match event.get("requestContext"):
+        case {"stage": str(stage), "path": str(path)}:
+            return {"stage": stage, "path": path}
+    return {"stage": "", "path": ""}
 
 
 def _media_type(headers: Mapping[str, object]) -> str:

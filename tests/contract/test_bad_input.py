@@ -202,6 +202,13 @@ def test_payload_that_looks_like_another_event(payload: dict[str, Any]) -> None:
         lambda_handler(payload, invocation())
 
 
+@pytest.mark.parametrize("path", ["/links", "/docs", "/openapi.json"])
+def test_event_without_a_context(path: str) -> None:
+    """An event that tells no more than method and path is an HTTP request all the same."""
+    answer = lambda_handler({"httpMethod": "GET", "path": path}, invocation())
+    assert answer["statusCode"] == (405 if path == "/links" else 200)
+
+
 def test_event_of_a_person() -> None:
     """The malformed event that a person would try is refused with a message that says what and where."""
     with pytest.raises(InvalidRequest) as caught:

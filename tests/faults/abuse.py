@@ -48,7 +48,7 @@ def check(event: Any) -> str:  # noqa: ANN401 - anything may come
 
 def _is_http(event: Any) -> bool:  # noqa: ANN401 - likewise
     match event:
-        case {"httpMethod": str(), "path": str(), "requestContext": {"requestId": str()}}:
+        case {"httpMethod": str(), "path": str()}:
             return True
     return False
 

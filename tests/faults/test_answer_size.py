@@ -18,6 +18,9 @@ LARGEST = 6_000_000
 CHARACTERS = {"plain": "a", "quote": '"', "backslash": "\\", "control": "\x01", "accent": "é", "emoji": "😀"}
 MOST_KEYS = 10_000
 
+# Milliseconds: this is about size, and not about time.
+PATIENCE = 300_000
+
 # So many enrollments, each with a curriculum of its own, of keys that begin with a number.
 ENROLL = f"""
     INSERT INTO program_enrollments_programenrollment
@@ -60,8 +63,9 @@ def lambda_bytes(answer: dict[str, Any]) -> int:
 def answers(keys: list[str], username: str, **options: object) -> tuple[dict[str, Any], int]:
     """The answer to a direct invocation, and the size in bytes of the larger of both kinds of answer."""
     request = {"program_uuid": PROGRAM, "external_keys_to_usernames": dict.fromkeys(keys, username), **options}
-    answer = lambda_handler(request, invocation())
-    response = lambda_handler(load_event("api-link") | {"body": json.dumps(request, ensure_ascii=False)}, invocation())
+    event = load_event("api-link") | {"body": json.dumps(request, ensure_ascii=False)}
+    answer = lambda_handler(request, invocation(PATIENCE))
+    response = lambda_handler(event, invocation(PATIENCE))
     assert response["statusCode"] == 422
     assert set(answer["errors"]) == set(answer["error_codes"]) == set(keys)
     return answer, max(lambda_bytes(answer), lambda_bytes(response))

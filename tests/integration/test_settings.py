@@ -301,3 +301,10 @@ def test_imports(lms: Lms, settings_: dict[str, str], imported: list[str]) -> No
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | credentials | unreachable | settings_
     run = subprocess.run([sys.executable, "-c", IMPORTED], env=environment, capture_output=True, check=True, text=True)
     assert json.loads(run.stdout.splitlines()[-1]) == imported
+
+
+def test_port_that_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt PGPORT is told as what it is."""
+    monkeypatch.setenv("PGPORT", "54e2")
+    with pytest.raises(DatabaseNotReady, match=r"^PGPORT=54e2 is no port number\.$"):
+        connect()

@@ -178,7 +178,7 @@ def connect(user: str | None = None, password: str | None = None, timeout: float
     if timeout <= 0:
         raise LinkingUnavailable(OUT_OF_TIME_MESSAGE)
     host = os.environ.get("PGHOST") or "localhost"
-    port = int(os.environ.get("PGPORT") or 5432)
+    port = _port()
     user = user or os.environ.get("PGUSER") or "postgres"
     try:
         connection = Connection(
@@ -198,6 +198,13 @@ def connect(user: str | None = None, password: str | None = None, timeout: float
 def _set_timeout(connection: Connection, seconds: float | None) -> None:
     # pg8000 has no public way to change the time-out of an open connection.
     connection._usock.settimeout(seconds)  # noqa: SLF001
+
+
+def _port() -> int:
+    port = os.environ.get("PGPORT") or "5432"
+    if not port.isdecimal():
+        raise DatabaseNotReady(f"PGPORT={port} is no port number.")
+    return int(port)
 
 
 def _address(host: str, port: int) -> dict[str, Any]:
