@@ -202,6 +202,7 @@ def test_payload_that_looks_like_another_event(payload: dict[str, Any]) -> None:
         lambda_handler(payload, invocation())
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("path", ["/links", "/docs", "/openapi.json"])
 def test_event_without_a_context(path: str) -> None:
     """An event that tells no more than method and path is an HTTP request all the same."""
