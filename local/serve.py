@@ -6,6 +6,7 @@ Each HTTP request becomes the event that API Gateway would make of it, and goes 
 import base64
 import os
 import signal
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -106,7 +107,11 @@ def main() -> None:
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.default_int_handler)
     port = int(os.environ.get("PORT") or DEFAULT_PORT)
-    with suppress(KeyboardInterrupt), ThreadingHTTPServer(("127.0.0.1", port), Gateway) as server, sample_database():
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), Gateway)
+    except OSError as error:
+        sys.exit(f"Port {port} cannot be had ({error.strerror}); try another one: make run PORT={port + 1}")
+    with suppress(KeyboardInterrupt), server, sample_database():
         url = f"http://127.0.0.1:{port}"
         print(
             f"POST {url}/links   (try it in a browser: {url}/docs)\n\n{sample_curl(url)}\n\nCtrl-C stops it.",

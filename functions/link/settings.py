@@ -20,44 +20,50 @@ SECRET_SECONDS = 86_400
 SECRETS_MANAGER_SECONDS = 3
 TOKEN_SECONDS = 900
 
-_warm: list[Connection] = []
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to get into the database, beside libpq's variables."""
+    """Where the database is, in libpq's variables, and how to get in, where that is not by their password."""
 
+    libpq: frozenset[tuple[str, str]]
     secret_arn: str | None
     iam_auth: bool
 
     @classmethod
     def from_env(cls) -> "Settings":
-        """Read DB_SECRET_ARN and DB_IAM_AUTH."""
-        return cls(os.environ.get("DB_SECRET_ARN") or None, os.environ.get("DB_IAM_AUTH", "").lower() == "true")
+        """Read PG*, DB_SECRET_ARN and DB_IAM_AUTH."""
+        libpq = frozenset((name, value) for name, value in os.environ.items() if name.startswith("PG"))
+        iam_auth = os.environ.get("DB_IAM_AUTH", "").lower() == "true"
+        return cls(libpq, os.environ.get("DB_SECRET_ARN") or None, iam_auth)
+
+
+_warm: dict[Settings, Connection] = {}
 
 
 @contextmanager
 def warm_connection(deadline: float) -> Iterator[Connection]:
     """The connection of the last invocation, or a new one. It is kept only where nothing at all went wrong with it.
 
-    The deadline is on the monotonic clock.
+    The deadline is on the monotonic clock. A connection that was made with other settings is closed.
     """
-    is_new = not _warm
-    connection = _connect(Settings.from_env(), deadline) if is_new else _warm.pop()
+    settings = Settings.from_env()
+    kept = _warm.pop(settings, None)
+    forget_connection()
+    connection = kept or _connect(settings, deadline)
     try:
-        if is_new:
+        if kept is None:
             check_database(connection, deadline - time.monotonic())
         yield connection
     except BaseException:
         _close(connection)
         raise
-    _warm.append(connection)
+    _warm[settings] = connection
 
 
 def forget_connection() -> None:
     """Close the connection that stayed open, if there is one."""
     while _warm:
-        _close(_warm.pop())
+        _close(_warm.popitem()[1])
 
 
 def _close(connection: Connection) -> None:

@@ -202,3 +202,11 @@ def _blocked(
 def _terminate_waiting(lms: Lms) -> None:
     for pid in waiting_sessions(lms):
         lms.run("SELECT pg_terminate_backend(:pid, 5000)", pid=pid)
+
+
+def test_other_settings_are_another_database(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warm connection serves no request for a database that the settings do not name any more."""
+    make_warm(lms)
+    monkeypatch.setenv("PGDATABASE", "no_such_database")
+    with pytest.raises(LinkingUnavailable, match="no_such_database"):
+        link({"student-001": "alice"})
