@@ -6,16 +6,21 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 import routes
 import service
-from observability import logger
-from schemas import read_direct
+from observability import FAILED, logger, report_failure
+from program_enrollments import DatabaseNotReady, LinkingUnavailable
+from schemas import InvalidRequest, read_direct
+
+
+class LinkingFailed(Exception):
+    """Something went wrong that nobody foresaw; the log says what."""
 
 
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: Any, context: LambdaContext) -> dict[str, Any]:  # noqa: ANN401 - anything may come
     """Answer an API Gateway proxy event with a response, and a direct invocation with the bare answer.
 
-    A direct invocation raises `InvalidRequest` where the payload is malformed, and `LinkingUnavailable` where the
-    database is out of reach or out of time.
+    A direct invocation raises `InvalidRequest` where the payload is malformed, `LinkingUnavailable` where the database
+    is out of reach or out of time, `DatabaseNotReady` where it is not fit for linking, and else `LinkingFailed`.
     """
     match event:
         case {"httpMethod": str(), "path": str()}:
@@ -23,7 +28,17 @@ def lambda_handler(event: Any, context: LambdaContext) -> dict[str, Any]:  # noq
             return routes.resolve(event, context)
         case _:
             logger.set_correlation_id(context.aws_request_id)
-            return service.link(read_direct(event), context).model_dump(mode="json", exclude_none=True)
+            return _answer_directly(event, context)
+
+
+def _answer_directly(event: Any, context: LambdaContext) -> dict[str, Any]:  # noqa: ANN401 - likewise
+    try:
+        return service.link(read_direct(event), context).model_dump(mode="json", exclude_none=True)
+    except (InvalidRequest, LinkingUnavailable, DatabaseNotReady):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, its words are not for callers
+        report_failure(error)
+        raise LinkingFailed(FAILED) from None
 
 
 def _request_id(event: dict[str, Any]) -> str | None:

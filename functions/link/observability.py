@@ -1,6 +1,7 @@
 """What is logged and measured. The error map is logged once; nothing else logs keys, usernames or bodies."""
 
 import json
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -15,6 +16,8 @@ SERVICE = "program-linking"
 NAMESPACE = "ProgramLinking"
 # A record stays under 200 KB with what stands beside its list; CloudWatch and the tools behind it cut larger ones.
 RECORD_BYTES = 190_000
+# All that a caller learns of an error that nobody foresaw.
+FAILED = "The service failed; its log says why. Repeating the batch is safe."
 
 logger = Logger(service=SERVICE)
 metrics = Metrics(service=SERVICE, namespace=NAMESPACE)
@@ -25,6 +28,12 @@ def report(request: LinkRequest, outcome: Outcome, seconds: float) -> None:
     _log_errors(request, outcome)
     _log_details(request, outcome)
     _measure(request, outcome, seconds)
+
+
+def report_failure(error: Exception) -> None:
+    """Log an error that nobody foresaw by its kind and its place: what it says may hold keys or bodies."""
+    at = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("Linking failed", extra={"error": type(error).__name__, "at": at})
 
 
 def _log_errors(request: LinkRequest, outcome: Outcome) -> None:

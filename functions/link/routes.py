@@ -1,7 +1,6 @@
 """The HTTP API: POST /links, its documentation, and the one table of exceptions and HTTP statuses."""
 
 import binascii
-import traceback
 from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
@@ -15,7 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
 import service
-from observability import logger
+from observability import FAILED, logger, report_failure
 from program_enrollments import DatabaseNotReady, LinkingUnavailable
 from schemas import Detail, InvalidRequest, LinkRequest, LinkResponse, Problem, invalid, read_json
 
@@ -133,16 +132,16 @@ def _unavailable(error: LinkingUnavailable) -> Response[str]:
     return _answer(HTTPStatus.SERVICE_UNAVAILABLE, Problem(message=str(error)), RETRY_AFTER)
 
 
+@api.exception_handler(DatabaseNotReady)
+def _not_ready(error: DatabaseNotReady) -> Response[str]:
+    logger.error("Database not ready", extra={"reason": str(error)})
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, Problem(message=str(error)))
+
+
 @api.exception_handler(Exception)
-def _broken(error: Exception) -> Response[str]:
-    # What an unforeseen error says may hold keys or bodies: its kind and its place do not.
-    reason = {"reason": str(error)} if isinstance(error, DatabaseNotReady) else {}
-    at = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("Linking failed", extra={"error": type(error).__name__, "at": at, **reason})
-    return _answer(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        Problem(message="The service failed, and nothing was changed; its log says why."),
-    )
+def _failed(error: Exception) -> Response[str]:
+    report_failure(error)
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, Problem(message=FAILED))
 
 
 @api.not_found

@@ -7,7 +7,7 @@ import pytest
 
 import service
 import settings
-from app import lambda_handler
+from app import LinkingFailed, lambda_handler
 from local.invocation import invocation
 from local.lms import DEMO_COURSE, PROGRAM, Lms
 from schemas import InvalidRequest
@@ -303,7 +303,7 @@ def test_discretion_on_refusal(printed: Printed, body: str) -> None:
 
 
 def test_discretion_of_unexpected_errors(
-    lms: Lms, post: Post, printed: Printed, monkeypatch: pytest.MonkeyPatch
+    lms: Lms, post: Post, invoke: Invoke, printed: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error that nobody foresaw tells its kind and its place, but not what it says: that may be anything."""
 
@@ -312,11 +312,15 @@ def test_discretion_of_unexpected_errors(
 
     monkeypatch.setattr(service, "link_program_enrollments", fail)
     status, answer = post({"program_uuid": PROGRAM, "external_keys_to_usernames": {KEY: USERNAME}})
-    assert (status, answer["message"]) == (500, "The service failed, and nothing was changed; its log says why.")
-    [record] = printed()
-    assert (record["level"], record["message"], record["error"]) == ("ERROR", "Linking failed", "KeyError")
-    assert "_link_once" in record["at"]
-    assert_discreet([record])
+    assert (status, answer["message"]) == (500, "The service failed; its log says why. Repeating the batch is safe.")
+    with pytest.raises(LinkingFailed, match=r"^The service failed; its log says why\. Repeating the batch is safe\.$"):
+        invoke({KEY: USERNAME})
+    records = printed()
+    for record in records:
+        assert (record["level"], record["message"], record["error"]) == ("ERROR", "Linking failed", "KeyError")
+        assert "_link_once" in record["at"]
+    assert len(records) == 2
+    assert_discreet(records)
 
 
 def test_discretion_of_unexpected_database_errors(lms: Lms, post: Post, printed: Printed) -> None:
@@ -344,6 +348,6 @@ def test_database_not_ready(lms: Lms, post: Post, printed: Printed) -> None:
     settings.forget_connection()
     post({"program_uuid": PROGRAM, "external_keys_to_usernames": {KEY: USERNAME}})
     [record] = printed()
-    assert (record["level"], record["message"]) == ("ERROR", "Linking failed")
+    assert (record["level"], record["message"]) == ("ERROR", "Database not ready")
     assert record["reason"].startswith("The database lacks student_courseenrollment_history. Run `python -m")
     assert_discreet([record])
