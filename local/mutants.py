@@ -24,8 +24,11 @@ CHILDREN = "2"
 LEAST_KILLED = 0.9
 # What mutmut notes where no test failed, and where there was no test to run; what it notes else is a kill.
 SURVIVED, UNTESTED = 0, 33
-# Two mutants that are tested at once must not clone their databases under the same names.
-OWN_DATABASES = """
+# Two mutants that are tested at once must not clone their databases under the same names. The logger must not keep the
+# output of the test run in which it was imported.
+FOR_MUTANTS = """
+logger.registered_handler.setStream(sys.__stdout__)
+
 
 @pytest.fixture(scope="session")
 def worker_id() -> str:
@@ -65,7 +68,7 @@ def copy_sources() -> None:
         else:
             shutil.copy2(name, COPY / name)
     with (COPY / "tests/conftest.py").open("a", encoding="utf-8") as conftest:
-        conftest.write(OWN_DATABASES)
+        conftest.write(FOR_MUTANTS)
 
 
 def undecorated(source: str) -> str:
