@@ -1,8 +1,8 @@
 """Mutation tests: `python -m local.mutants [MUTANT …]`, which tells how many changed programs the tests catch.
 
-mutmut changes one thing at a time in a copy of the sources, and runs the tests that reach the change against one
-PostgreSQL. The copy differs from the sources in two ways: all modules stand in one folder, because mutmut names a module
-after its path; and decorators are called below what they decorate, because mutmut leaves decorated code as it is.
+mutmut changes one thing at a time in a copy of the sources, and runs the tests that reach the change, against one
+PostgreSQL. The copy differs from the sources in two ways: all modules stand in one folder, because mutmut names them
+after their path; and decorators are called below what they decorate, because mutmut leaves decorated code as it is.
 """
 
 import ast
