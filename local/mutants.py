@@ -22,8 +22,12 @@ SOURCES = ("functions/link", "layers/core")
 BESIDE = ("benchmarks", "events", "local", "tests", "pyproject.toml")
 CHILDREN = "2"
 LEAST_KILLED = 0.9
-# What mutmut notes where no test failed, and where there was no test to run; what it notes else is a kill.
-SURVIVED, UNTESTED = 0, 33
+# What mutmut notes of a mutant: pytest's exit status, 33 where it had no test to run, or how a time limit ended it.
+VERDICTS = {
+    **dict.fromkeys((1, 3), "killed"),
+    **dict.fromkeys((0, 5, 33), "alive"),
+    **dict.fromkeys((-24, 24, 36, 152, 255), "timed out"),
+}
 # Two mutants that are tested at once must not clone their databases under the same names. The logger must not keep the
 # output of the test run in which it was imported.
 FOR_MUTANTS = """
@@ -37,7 +41,7 @@ def worker_id() -> str:
 
 
 def main() -> int:
-    """Test all mutants that were not tested yet, or those that the arguments name; return the exit status."""
+    """Test all mutants that were not tested, or those that the arguments name; return the exit status."""
     copy_sources()
     with embedded_cluster() as cluster:
         environment = os.environ | cluster.environment
@@ -94,21 +98,23 @@ def _decorated(body: ast.Module | ast.ClassDef) -> Iterator[ast.ClassDef | ast.F
 
 
 def report() -> int:
-    """Print what was killed in each module and what was not; return the exit status."""
+    """Print what became of the mutants of each module, and those that no test caught; return the exit status."""
     total: Counter[str] = Counter()
     for file in sorted((COPY / "mutants/src").rglob("*.meta")):
         exit_codes = json.loads(file.read_text(encoding="utf-8"))["exit_code_by_key"]
-        if exit_codes:
-            alive = [name for name, code in exit_codes.items() if code in {SURVIVED, UNTESTED, None}]
-            print("\n".join(alive))
-            total += _line(file.stem, len(exit_codes), len(alive))
-    _line("all", total["mutants"], total["alive"])
-    return 0 if total["alive"] <= (1 - LEAST_KILLED) * total["mutants"] else 1
+        verdicts = {mutant: VERDICTS.get(code, "not tested") for mutant, code in exit_codes.items()}
+        print("".join(f"{mutant}\n" for mutant, verdict in verdicts.items() if verdict == "alive"), end="")
+        print(f"{file.stem:20}", _told(Counter(verdicts.values())))
+        total.update(verdicts.values())
+    tested = total.total() - total["not tested"]
+    share = 1 - total["alive"] / tested
+    print(f"{'all':20}", _told(total))
+    print(f"{share:.1%} of {tested:,} mutants killed")
+    return 0 if share >= LEAST_KILLED and tested == total.total() else 1
 
 
-def _line(module: str, mutants: int, alive: int) -> Counter[str]:
-    print(f"{module:20} {mutants:5} mutants, {alive:4} alive, {1 - alive / mutants:6.1%} killed")
-    return Counter(mutants=mutants, alive=alive)
+def _told(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
 
 
 if __name__ == "__main__":
