@@ -8,6 +8,10 @@ from local.lms import PROGRAM, Lms
 from program_enrollments import ConnectionLost, DatabaseNotReady, LinkingUnavailable, link_program_enrollments
 
 OUT_OF_TIME = "The batch could not be finished in time and was rolled back; nothing was changed."
+NOT_READY = (
+    "The database is not ready for linking: first line. Run `python -m program_enrollments.migrate` against a database of"
+    " your own; on Open edX's, look at the tables and at the grants of the service's role."
+)
 
 
 def fail_with(lms: Lms, sqlstate: str) -> None:
@@ -35,8 +39,8 @@ def fail_with(lms: Lms, sqlstate: str) -> None:
         ("53200", ConnectionLost, "first line"),
         ("57P01", ConnectionLost, "first line"),
         ("58030", ConnectionLost, "first line"),
-        ("42501", DatabaseNotReady, "The database is not ready for linking: first line. Run `python -m"),
-        ("3F000", DatabaseNotReady, "The database is not ready for linking: first line. Run `python -m"),
+        ("42501", DatabaseNotReady, NOT_READY),
+        ("3F000", DatabaseNotReady, NOT_READY),
         ("0A000", DatabaseError, "{'S': 'ERROR', 'V': 'ERROR', 'C': '0A000', 'M': 'first line"),
     ],
 )
