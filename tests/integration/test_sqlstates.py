@@ -9,8 +9,8 @@ from program_enrollments import ConnectionLost, DatabaseNotReady, LinkingUnavail
 
 OUT_OF_TIME = "The batch could not be finished in time and was rolled back; nothing was changed."
 NOT_READY = (
-    "The database is not ready for linking: first line. Run `python -m program_enrollments.migrate` against a database of"
-    " your own; on Open edX's, look at the tables and at the grants of the service's role."
+    "The database is not ready for linking: first line. Run `python -m program_enrollments.migrate` against a database"
+    " of your own; on Open edX's, look at the tables and at the grants of the service's role."
 )
 
 
