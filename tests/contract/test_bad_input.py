@@ -225,6 +225,22 @@ def test_text(text: str | None) -> None:
     refused(call_api(text))
 
 
+@pytest.mark.parametrize(
+    ("text", "message", "where", "what"),
+    [
+        ('{"relink": NaN}', "The body is not JSON.", "NaN", "is no JSON value"),
+        ('{"relink":\n "\t"}', "The body is not JSON.", "line 2, column 3", "Invalid control character at"),
+        ('{"relink": ' + "9" * 5000 + "}", "The body is not a request.", "body", "holds a number that is too long"),
+        ("[" * 100_000, "The body is not a request.", "body", "is nested too deeply"),
+        ("[]", "The body is not a request.", "body", "is no JSON object"),
+    ],
+    ids=["no value of JSON's", "control character", "long number", "deep", "array"],
+)
+def test_fault_of_text(text: str, message: str, where: str, what: str) -> None:
+    """What is wrong with a text is told in words of its own."""
+    assert call_api(text) == (400, {"message": message, "details": [{"where": where, "what": what}]})
+
+
 @pytest.mark.parametrize(("text", "where"), REPEATED.values(), ids=REPEATED.keys())
 def test_repeated_key(text: str, where: str) -> None:
     """A key that occurs twice in the JSON text, at any depth, is refused and named."""

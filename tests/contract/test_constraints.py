@@ -51,6 +51,19 @@ def test_taken(lms: Lms, invoke: Invoke, printed: Printed) -> None:
     ]
 
 
+def test_missing_course_of_a_user_sent_twice(lms: Lms, invoke: Invoke) -> None:
+    """A second key of the same user, whose constraint is free, fails for its missing course."""
+    lms.user("alice")
+    lms.enrollment("student-001")
+    lms.enrollment("student-002", [NO_COURSE], curriculum=OTHER_CURRICULUM)
+    answer = invoke({"student-001": "alice", "student-002": "alice"})
+    assert (answer["linked"], answer["errors"], answer["error_codes"]) == (
+        1,
+        {"student-002": "NonExistentCourseError: course-v1:edX+Gone+2026"},
+        {"student-002": "course-not-found"},
+    )
+
+
 def test_taken_before_missing_course(lms: Lms, invoke: Invoke) -> None:
     """The first refusal counts: a taken user is met before a missing course."""
     lms.enrollment("student-001", user_id=lms.user("alice"))

@@ -69,6 +69,15 @@ def test_schemathesis(url: str, tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout
 
 
+def test_information(document: Mapping[str, Any]) -> None:
+    """The document names the API, its version and what it is for."""
+    assert document["info"] == {
+        "title": "Program linking",
+        "version": "1.0.0",
+        "description": "Links the external student keys of Open edX programs to LMS accounts.",
+    }
+
+
 def test_operation(document: Mapping[str, Any]) -> None:
     """The document names the one operation, and each status that it may answer with, and the answer's model."""
     assert document["info"]["title"] == "Program linking"

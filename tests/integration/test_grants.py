@@ -9,7 +9,7 @@ from pg8000.exceptions import DatabaseError
 from pg8000.native import Connection
 
 from local.lms import CURRICULUM, DEMO_COURSE, Lms
-from program_enrollments import connect
+from program_enrollments import connect, grants
 from tests.support import Invoke
 
 SECOND_CURRICULUM = "c0ffee00-0000-4000-8000-000000000002"
@@ -133,6 +133,30 @@ def test_the_command_prints_sql(lms: Lms) -> None:
     lms.run('DROP ROLE IF EXISTS "link""er"; CREATE ROLE "link""er"')
     lms.run(printed.replace('"edxapp"', lms.run("SELECT current_database()")[0][0]))
     lms.run('DROP OWNED BY "link""er"; DROP ROLE "link""er"')
+
+
+def test_the_command_names_the_usual_database(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where PGDATABASE names none, the SQL is for Open edX's usual database."""
+    monkeypatch.delenv("PGDATABASE", raising=False)
+    monkeypatch.setattr(sys, "argv", ["grants", "linker"])
+    assert grants.main() == 0
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "-- First the role: CREATE ROLE \"linker\" LOGIN PASSWORD '...';",
+        '-- or, to log in with IAM on RDS: CREATE ROLE "linker" LOGIN; GRANT rds_iam TO "linker";',
+        'GRANT CONNECT ON DATABASE "openedx" TO "linker";',
+    ]
+
+
+@pytest.mark.parametrize("arguments", [[], ["linker", "openedx"]])
+def test_the_command_needs_one_role(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a role, or with more than that, the command tells its usage and ends with status 2."""
+    monkeypatch.setattr(sys, "argv", ["grants", *arguments])
+    assert grants.main() == 2
+    assert capsys.readouterr() == ("", "usage: python -m program_enrollments.grants ROLE\n")
 
 
 def _sqlstate(session: Connection, statement: str) -> str:

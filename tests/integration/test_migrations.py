@@ -14,7 +14,7 @@ from app import lambda_handler
 from local.invocation import invocation
 from local.lms import DEMO_COURSE, Lms
 from program_enrollments import DatabaseNotReady, connect
-from program_enrollments.migrate import migrate
+from program_enrollments.migrate import main, migrate
 from program_enrollments.queries import TABLES
 from tests.support import load_event, snapshot
 
@@ -283,14 +283,30 @@ def test_command(database: Lms) -> None:
         ),
     ],
 )
-def test_unreachable(server: dict[str, str], variables: dict[str, str], message: str) -> None:
+def test_unreachable(
+    server: dict[str, str],
+    variables: dict[str, str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """A database that cannot be reached is a message of one line and exit status 1."""
     environment = server | variables if "PGHOST" not in variables else {"PGPORT": "5432"} | variables
-    out, error = command(expect=1, **environment)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main() == 1
+    out, error = capsys.readouterr()
     assert out == ""
     assert message in error
     assert error.endswith(" Nothing was changed.\n")
     assert error.count("\n") == 1
+
+
+def test_in_place(database: Lms, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each migration has a line of its own."""
+    assert main() == 0
+    assert capsys.readouterr() == (IN_PLACE, "")
+    assert catalog(database) == OPEN_EDX
 
 
 def test_no_privilege(database: Lms, administrator: Callable[[str], None], worker_id: str) -> None:

@@ -120,6 +120,14 @@ def test_password(guarded: Connection, cold: None, monkeypatch: pytest.MonkeyPat
     assert users(guarded) == [["linker"]]
 
 
+def test_missing_database(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where the user or the password is refused is the password wrong, and worth fetching anew."""
+    monkeypatch.setenv("PGDATABASE", "no_such_database")
+    with pytest.raises(LinkingUnavailable, match=r': database "no_such_database" does not exist[.]') as caught:
+        connect()
+    assert caught.type is LinkingUnavailable
+
+
 def test_secret(vault: Vault) -> None:
     """User and password come from the secret, which is fetched once for any number of connections."""
     assert link_cold()["error_codes"] == LINKED_NONE
