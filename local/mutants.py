@@ -104,7 +104,7 @@ def report() -> int:
         exit_codes = json.loads(file.read_text(encoding="utf-8"))["exit_code_by_key"]
         verdicts = {mutant: VERDICTS.get(code, "not tested") for mutant, code in exit_codes.items()}
         print("".join(f"{mutant}\n" for mutant, verdict in verdicts.items() if verdict == "alive"), end="")
-        print(f"{file.stem:20}", _told(Counter(verdicts.values())))
+        print(f"{file.stem:20}", _told(Counter(verdicts.values())) or "no mutants")
         total.update(verdicts.values())
     tested = total.total() - total["not tested"]
     share = 1 - total["alive"] / tested

@@ -26,7 +26,7 @@ from local.lms import Lms
 from local.postgres import Cluster, embedded_cluster
 from program_enrollments import DatabaseNotReady, LinkingUnavailable, connect
 from program_enrollments.migrate import migrate
-from tests.support import load_event
+from tests.support import Invoke, load_event
 
 LINKED_NONE = {"student-001": "user-not-found", "student-002": "user-not-found"}
 
@@ -118,6 +118,18 @@ def test_password(guarded: Connection, cold: None, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PGDATABASE", "postgres")
     assert link_cold()["error_codes"] == LINKED_NONE
     assert users(guarded) == [["linker"]]
+
+
+def test_cut_between_invocations(lms: Lms, invoke: Invoke, other_session: Connection) -> None:
+    """A connection that was cut since the last invocation costs a new one, and no error."""
+    nobody = {"student-001": "user-not-found"}
+    assert invoke({"student-001": "alice"})["error_codes"] == nobody
+    cut = other_session.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND usename LIKE 'program_linking_service_%'"
+    )
+    assert cut == [[True]]
+    assert invoke({"student-001": "alice"})["error_codes"] == nobody
 
 
 def test_missing_database(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> None:
