@@ -192,6 +192,9 @@ def connect(user: str | None = None, password: str | None = None, timeout: float
     except (DatabaseError, InterfaceError, OSError) as error:
         raise _no_connection(error, host, port) from error
     _set_timeout(connection, None)
+    if not host.startswith("/"):
+        # As libpq does: the second part of a long message must not wait until the first one is acknowledged.
+        connection._usock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # noqa: SLF001 - see _set_timeout
     return connection
 
 
