@@ -28,11 +28,13 @@ WHERE program_uuid IN ('{PROGRAM}', '{OTHER_PROGRAM}');
 """
 
 
-@pytest.mark.parametrize("is_analyzed", ["when it was empty", "before anybody was linked"])
+@pytest.mark.parametrize("is_analyzed", ["never", "when it was empty", "before anybody was linked"])
 def test_a_second_large_batch_in_a_new_lms(lms: Lms, is_analyzed: str) -> None:
     """Large batches take seconds, even where the statistics say that programs are small and courses nearly empty."""
     load_sample_roster(lms)
-    lms.run(f"ANALYZE; {FILL}" if is_analyzed == "when it was empty" else f"{FILL} ANALYZE")
+    lms.run("ANALYZE" if is_analyzed == "when it was empty" else "")
+    lms.run(FILL)
+    lms.run("ANALYZE" if is_analyzed == "before anybody was linked" else "")
     for first in (1, KEYS // 2 + 1):
         numbers = range(first, first + KEYS // 2)
         batch = {f"student-{number}": f"user-{number}" for number in numbers}

@@ -4,8 +4,8 @@ A batch of any size is handed over as arrays, in settings that live as long as t
 them are constant, so that each costs one round trip.
 
 Each join goes from such an array to rows by the one index that is right in every LMS: a key, a user, a course or an id.
-What many rows have in common, a program or the courses of a program, is compared as an expression (`::text`, `|| ''`),
-so that statistics from before the LMS grew cannot lead the planner to that column's index instead.
+What many rows have in common, a program or the courses of a program, is looked at only then (`OFFSET 0`) or compared as
+an expression (`|| ''`), so that statistics from before the LMS grew, or none, cannot lead the planner to another index.
 """
 
 # Every external key of a program (or of its one curriculum), however it is spelt.
@@ -23,10 +23,14 @@ SELECT
     set_config('linking.found_enrollments', coalesce((
         SELECT array_agg(enrollment.id ORDER BY enrollment.id)
         FROM unnest(CAST(:external_user_keys AS text[])) AS sent (external_user_key)
-        JOIN program_enrollments_programenrollment AS enrollment
-            ON enrollment.external_user_key = sent.external_user_key
-            AND enrollment.program_uuid::text = CAST(CAST(:program_uuid AS uuid) AS text)
-        WHERE CAST(:curriculum_uuid AS uuid) IS NULL OR enrollment.curriculum_uuid = CAST(:curriculum_uuid AS uuid)
+        CROSS JOIN LATERAL (
+            SELECT id, program_uuid, curriculum_uuid
+            FROM program_enrollments_programenrollment
+            WHERE external_user_key = sent.external_user_key
+            OFFSET 0
+        ) AS enrollment
+        WHERE enrollment.program_uuid = CAST(:program_uuid AS uuid)
+        AND (CAST(:curriculum_uuid AS uuid) IS NULL OR enrollment.curriculum_uuid = CAST(:curriculum_uuid AS uuid))
     ), '{}')::text, true),
     set_config('linking.found_users', coalesce((
         SELECT array_agg(DISTINCT account.id)
@@ -86,9 +90,13 @@ SELECT json_build_object(
     'taken', (
         SELECT json_agg(json_build_array(held.user_id, held.curriculum_uuid))
         FROM unnest(current_setting('linking.found_users')::integer[]) AS found (id)
-        JOIN program_enrollments_programenrollment AS held
-            ON held.user_id = found.id
-            AND held.program_uuid::text = current_setting('linking.program_uuid')::uuid::text
+        CROSS JOIN LATERAL (
+            SELECT user_id, curriculum_uuid, program_uuid
+            FROM program_enrollments_programenrollment
+            WHERE user_id = found.id
+            OFFSET 0
+        ) AS held
+        WHERE held.program_uuid = current_setting('linking.program_uuid')::uuid
     )
 )
 """
