@@ -256,7 +256,7 @@ def _meaning(error: Exception) -> Exception:
             return Contention(message)
         case (("55P03" | "57014"), _):  # lock and statement time-outs
             return LinkingUnavailable(OUT_OF_TIME_MESSAGE)
-        case _, ("08" | "53" | "57" | "58"):  # connection, resources, operator, system
+        case _, ("08" | "25" | "53" | "57" | "58"):  # connection, a standby, resources, operator, system
             return ConnectionLost(message)
         case _, ("22" | "23" | "P0"):  # data, constraint, a trigger's own
             return Refused(message, sqlstate, fields.get("n"), fields.get("D"))
