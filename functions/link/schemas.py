@@ -24,6 +24,11 @@ LARGEST_ANSWER = 5_950_000
 MESSAGE_BYTES = 400
 CODE_BYTES = 30
 
+EXAMPLE: dict[str, Any] = {
+    "program_uuid": "5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a10",
+    "external_keys_to_usernames": {"student-001": "alice", "student-002": "bob"},
+}
+
 ExternalUserKey = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=255, pattern=r"^[^\x00]+$")]
 Username = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=150, pattern=r"^[^\x00]+$")]
 Text = Annotated[str, BeforeValidator(lambda text: text[:LONGEST_TEXT]), Field(max_length=LONGEST_TEXT)]
@@ -63,10 +68,11 @@ class LinkRequest(BaseModel):
         extra="forbid",
         json_schema_extra={
             "examples": [
-                {
-                    "program_uuid": "5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a10",
-                    "external_keys_to_usernames": {"student-001": "alice", "student-002": "bob"},
-                }
+                EXAMPLE,
+                EXAMPLE | {"curriculum_uuid": "c0ffee00-0000-4000-8000-000000000001"},
+                EXAMPLE | {"relink": True},
+                EXAMPLE | {"dry_run": True},
+                EXAMPLE | {"external_keys_to_usernames": {"STUDENT-001": "alice"}, "ignore_case": True},
             ]
         },
     )

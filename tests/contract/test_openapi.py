@@ -174,13 +174,18 @@ def parts(schema: object) -> Iterator[Mapping[str, Any]]:
             yield from parts(part)
 
 
-def test_example(document: Mapping[str, Any]) -> None:
-    """The example is the request of the event that a person would try."""
+def test_examples(document: Mapping[str, Any]) -> None:
+    """The examples are the request of the event that a person would try, and one for each option."""
+    batch = {
+        "program_uuid": PROGRAM,
+        "external_keys_to_usernames": {"student-001": "alice", "student-002": "bob"},
+    }
     assert document["components"]["schemas"]["LinkRequest"]["examples"] == [
-        {
-            "program_uuid": PROGRAM,
-            "external_keys_to_usernames": {"student-001": "alice", "student-002": "bob"},
-        }
+        batch,
+        {**batch, "curriculum_uuid": "c0ffee00-0000-4000-8000-000000000001"},
+        {**batch, "relink": True},
+        {**batch, "dry_run": True},
+        {**batch, "external_keys_to_usernames": {"STUDENT-001": "alice"}, "ignore_case": True},
     ]
 
 
