@@ -38,6 +38,7 @@ class Batch:
     """What was asked for; where case is ignored, `spellings` maps a key to the program's own."""
 
     program_uuid: str
+    curriculum_uuid: str | None
     external_keys_to_usernames: Mapping[str, str]
     relink: bool = False
     spellings: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -54,13 +54,13 @@ def link_program_enrollments(  # noqa: PLR0913 - the options of the request, by 
     if not external_keys_to_usernames:
         return Outcome()
     session = Session(connection, time.monotonic() + seconds)
+    curriculum = None if curriculum_uuid is None else str(curriculum_uuid)
+    batch = Batch(str(program_uuid), curriculum, external_keys_to_usernames, relink)
     while True:
         try:
             with session.transaction(commit=not dry_run):
-                batch = Batch(str(program_uuid), external_keys_to_usernames, relink)
-                if ignore_case:
-                    batch = replace(batch, spellings=_spellings(session, batch, curriculum_uuid))
-                return _link_batch(session, batch, curriculum_uuid)
+                spelt = replace(batch, spellings=_spellings(session, batch)) if ignore_case else batch
+                return _link_batch(session, spelt)
         except Contention:
             # Apart, so that the two do not meet again.
             time.sleep(random.uniform(0, 0.1))  # noqa: S311 # nosec B311
@@ -76,8 +76,8 @@ def check_database(connection: Connection, seconds: float = LONGEST_SECONDS) -> 
         )
 
 
-def _link_batch(session: Session, batch: Batch, curriculum_uuid: UUID | str | None) -> Outcome:
-    reading = _read(session, batch, curriculum_uuid)
+def _link_batch(session: Session, batch: Batch) -> Outcome:
+    reading = _read(session, batch)
     plan = decisions.plan(batch, reading)
     failures = dict(plan.failures)
     kept: list[KeptEnrollment] = []
@@ -94,23 +94,19 @@ def _link_batch(session: Session, batch: Batch, curriculum_uuid: UUID | str | No
     )
 
 
-def _spellings(session: Session, batch: Batch, curriculum_uuid: UUID | str | None) -> dict[str, list[str]]:
+def _spellings(session: Session, batch: Batch) -> dict[str, list[str]]:
     """The program's own spellings of each key: the exact one where there is one, else all that differ in case alone."""
-    stored = session.query(
-        queries.SPELLINGS,
-        program_uuid=batch.program_uuid,
-        curriculum_uuid=curriculum_uuid and str(curriculum_uuid),
-    )
+    stored = session.query(queries.SPELLINGS, program_uuid=batch.program_uuid, curriculum_uuid=batch.curriculum_uuid)
     exact, alike = set(stored or ()), _by_key((spelling.casefold(), spelling) for spelling in sorted(stored or ()))
     return {key: [key] if key in exact else alike.get(key.casefold(), []) for key in batch.external_keys_to_usernames}
 
 
-def _read(session: Session, batch: Batch, curriculum_uuid: UUID | str | None) -> Reading:
+def _read(session: Session, batch: Batch) -> Reading:
     """Find what the batch names, lock its program enrollments, and read all that the decisions need."""
     session.query(
         queries.FIND,
         program_uuid=batch.program_uuid,
-        curriculum_uuid=curriculum_uuid and str(curriculum_uuid),
+        curriculum_uuid=batch.curriculum_uuid,
         external_user_keys=[spelling for key in batch.external_keys_to_usernames for spelling in batch.spelt(key)],
         usernames=list(set(batch.external_keys_to_usernames.values())),
     )
