@@ -43,7 +43,7 @@ bench: .venv/installed ## what linking costs, side by side with the plain way an
 	@$(PYTHON) -m benchmarks
 
 mutants: .tools/mutants/installed ## how many changed programs the tests catch; takes up where it was stopped
-	@.tools/mutants/bin/python -m local.mutants
+	@TMPDIR=/dev/shm .tools/mutants/bin/python -m local.mutants
 
 audit: .tools/audit/installed ## whether a locked package has a known hole; fails where nobody can tell
 	@found=$$(.tools/audit/bin/pip-audit --strict --disable-pip --progress-spinner off \

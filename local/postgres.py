@@ -38,7 +38,13 @@ class Cluster:
     @property
     def environment(self) -> dict[str, str]:
         """The libpq variables that lead here, as its superuser."""
-        return {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": SUPERUSER, "PGDATABASE": "postgres"}
+        return {
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(self.port),
+            "PGUSER": SUPERUSER,
+            "PGDATABASE": "postgres",
+            "PGSSLMODE": "disable",
+        }
 
     def start(self) -> None:
         """Serve the cluster, and return when it takes connections; raise `RuntimeError` with its log if it does not."""

@@ -21,6 +21,7 @@ def own_database(
 ) -> Iterator[Connection]:
     """A new database as RDS makes it, which the PG* variables name; its master's session."""
     name = f"program_linking_own_{worker_id}"
+    administrator("SELECT pg_advisory_lock(hashtext('rds_iam'))")  # roles are those of the whole server
     administrator(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     administrator("DROP ROLE IF EXISTS linker; DROP ROLE IF EXISTS rds_iam; CREATE ROLE rds_iam")
     administrator(f"CREATE DATABASE {name}")
@@ -29,7 +30,7 @@ def own_database(
     with connect() as connection:
         yield connection
     administrator(f"DROP DATABASE {name} WITH (FORCE)")
-    administrator("DROP ROLE IF EXISTS linker; DROP ROLE rds_iam")
+    administrator("DROP ROLE IF EXISTS linker; DROP ROLE rds_iam; SELECT pg_advisory_unlock(hashtext('rds_iam'))")
 
 
 @pytest.fixture
