@@ -88,8 +88,11 @@ def link_program_enrollments(request: Annotated[LinkRequest, Body()]) -> Respons
 
 @api.get("/openapi.json", include_in_schema=False)
 def openapi() -> Response[str]:
-    """The OpenAPI document."""
-    return Response(HTTPStatus.OK.value, content_types.APPLICATION_JSON, api.get_openapi_json_schema())
+    """The OpenAPI document, which names the address that the API has for whoever asks."""
+    from aws_lambda_powertools.event_handler.openapi.models import Server  # noqa: PLC0415 - see _document
+
+    servers = [Server(url=api._get_base_path() or "/")]  # noqa: SLF001 - as Powertools' own page of it does
+    return Response(HTTPStatus.OK.value, content_types.APPLICATION_JSON, api.get_openapi_json_schema(servers=servers))
 
 
 @cache

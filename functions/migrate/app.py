@@ -8,14 +8,14 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from program_enrollments import connect
+from program_enrollments.database import connected
 from program_enrollments.grants import make_role
 from program_enrollments.migrate import migrate
 
 
 def lambda_handler(event: Mapping[str, str], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda passes it
     """Migrate the database, and give the service's role what linking needs; safe to repeat."""
-    with connect(event["username"], event["password"]) as connection:
+    with connected(event["username"], event["password"]) as connection:
         migrations = migrate(connection)
         make_role(connection, os.environ["SERVICE_ROLE"], os.environ["PGDATABASE"])
     return {"migrations": migrations, "role": os.environ["SERVICE_ROLE"]}

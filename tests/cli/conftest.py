@@ -43,13 +43,13 @@ def link(capsys: pytest.CaptureFixture[str]) -> Link:
 def link_process(lms: Lms) -> Start:
     """The command as a process of its own."""
 
-    def start(*arguments: str, stderr: int = subprocess.PIPE, **environment: str) -> "subprocess.Popen[str]":
+    def start(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, "-m", "program_enrollments.link", PROGRAM, *arguments],
             env=os.environ | {"PYTHONPATH": "layers/core"} | environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=stderr,
+            stderr=subprocess.PIPE,
             text=True,
         )
 

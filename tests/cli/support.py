@@ -1,12 +1,14 @@
 """What the tests of the command line share beside fixtures."""
 
 import json
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from local.lms import PROGRAM
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 class Ended(NamedTuple):
@@ -26,9 +28,7 @@ class Link(Protocol):
 class Start(Protocol):
     """Start the command likewise, as a process that has nothing but the layer."""
 
-    def __call__(
-        self, *arguments: str, stderr: int = subprocess.PIPE, **environment: str
-    ) -> "subprocess.Popen[str]": ...
+    def __call__(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]": ...
 
 
 class Received(NamedTuple):

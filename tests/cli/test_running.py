@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -122,14 +123,14 @@ def test_a_database_without_tables(lms: Lms, link: Link) -> None:
     assert ended.err.startswith("The database lacks student_courseenrollment_history. Run ")
 
 
-def test_a_reader_who_has_seen_enough(lms: Lms, link_process: Start) -> None:
+def test_a_reader_who_has_seen_enough(lms: Lms, link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where standard output is closed early, as `| head` does, the status is as ever and there is no traceback."""
-    with link_process(*(f"student-{number}:nobody" for number in range(2000))) as process:
-        assert process.stdout
-        process.stdout.close()
-        process.stdout = None
-        _, err = process.communicate()
-    assert (process.returncode, err) == (1, "")
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "w") as closed:  # it is flushed at the end, as at the end of a process
+        monkeypatch.setattr(sys, "stdout", closed)
+        ended = link("student-001:nobody")
+    assert (ended.status, ended.err) == (1, "")
 
 
 LINES = 10_001
@@ -171,9 +172,9 @@ def test_batches(lms: Lms, link: Link, two_batches: Path, tmp_path: Path) -> Non
     assert (lines[1][:19], lines[-1][:25]) == ("student-1,user-1,us", "student-9999,user-9999,us")
 
 
-def test_a_bar_on_a_terminal(lms: Lms, link_process: Start, two_batches: Path) -> None:
+def test_a_bar_on_a_terminal(lms: Lms, link: Link, two_batches: Path) -> None:
     """On a terminal, a file larger than a batch is accompanied by a bar on standard error."""
-    assert on_terminal(link_process, "--csv", str(two_batches)) == (
+    assert on_terminal(link, "--csv", str(two_batches)) == (
         "\r[                                        ] 0 of 10,001 keys"
         "\r[####################################### ] 10,000 of 10,001 keys"
         "\r[########################################] 10,001 of 10,001 keys"
@@ -181,25 +182,35 @@ def test_a_bar_on_a_terminal(lms: Lms, link_process: Start, two_batches: Path) -
     )
 
 
-def test_no_bar_for_one_batch(lms: Lms, link_process: Start) -> None:
+def test_no_bar_for_one_batch(lms: Lms, link: Link, two_batches: Path) -> None:
     """A single batch has no bar."""
-    assert on_terminal(link_process, "student-001:alice") == ""
+    lines = two_batches.read_text(encoding="utf-8").splitlines(keepends=True)
+    two_batches.write_text("".join(lines[:-1]), encoding="utf-8")
+    assert on_terminal(link, "--csv", str(two_batches)) == ""
 
 
-def on_terminal(start: Start, *arguments: str) -> str:
+def test_a_note_on_a_terminal(lms: Lms, link: Link) -> None:
+    """On a terminal, what is told on standard error takes the place of the bar."""
+    lms.course_enrollment(lms.user("alice"), lms.course(), "verified")
+    lms.enrollment("student-001", [DEMO_COURSE])
+    assert on_terminal(link, "student-001:alice") == (
+        f"\r\033[KCourse enrollment 1 in {DEMO_COURSE} was kept in its mode, verified.\r\n"
+    )
+
+
+def on_terminal(link: Link, *arguments: str) -> str:
     """Run the command with a terminal for its standard error; return what came there."""
     ours, theirs = os.openpty()
-    with start(*arguments, stderr=theirs) as process:
-        os.close(theirs)
-        process.communicate()
-        shown = b""
-        try:
-            while some := os.read(ours, 1000):
-                shown += some
-        except OSError:  # Linux's way to say that the other side is closed
-            pass
-    os.close(ours)
-    return shown.decode()
+    with (
+        os.fdopen(ours, "rb", buffering=0) as shown,
+        os.fdopen(theirs, "w") as terminal,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(sys, "stderr", terminal)
+        link(*arguments)
+        terminal.write("$")  # lest there be nothing to read
+        terminal.flush()
+        return shown.read(10_000).decode().removesuffix("$")
 
 
 def wait_for_lock(session: Connection) -> int:

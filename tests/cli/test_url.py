@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from local.lms import CURRICULUM, Lms
+from program_enrollments import api_client
 from tests.cli.support import Api, Link, Received
 
 NONE_LINKED = {"program_uuid": "5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a10", "linked": 0}
@@ -166,6 +167,7 @@ def test_an_api_that_stays_busy(link: Link, api: Api) -> None:
         (404, b"<html>", "The API answered 404:  Look at --url: it ends with the API's stage.\n"),
         (500, {"message": "The service failed."}, "The API answered 500: The service failed.\n"),
         (500, ["?"], "The API answered 500: \n"),
+        (500, {}, "The API answered 500: \n"),
         (200, b"<html>", "What answered is not the linking API. Look at --url.\n"),
         (200, {"errors": {"student-001": "No"}}, "What answered is not the linking API. Look at --url.\n"),
         (200, [], "What answered is not the linking API. Look at --url.\n"),
@@ -188,6 +190,15 @@ def test_an_api_out_of_reach(link: Link) -> None:
         2,
         f"The API at {url}/links cannot be reached: [Errno 111] Connection refused. Look at --url and the network.\n",
     )
+
+
+def test_an_api_that_is_silent(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An API that does not answer is given up after a while."""
+    monkeypatch.setattr(api_client, "ANSWER_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ended = link("student-001:alice", "--url", f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert ended.status == 2
+    assert "cannot be reached: timed out. " in ended.err
 
 
 def test_an_api_that_hangs_up(link: Link, api: Api) -> None:
@@ -247,7 +258,8 @@ def test_the_deployed_api_is_signed_for(link: Link, deployed_api: Api) -> None:
     (received,) = deployed_api.received
     assert received.headers["Host"] == "abcdef1234.execute-api.eu-west-1.amazonaws.com"
     assert received.headers["X-Amz-Security-Token"] == "a-session-token"
-    assert received.keys == ["étudiant"]
+    assert received.headers["Content-Type"] == "application/json"
+    assert "étudiant".encode() in received.body
     verify_signature(received, "eu-west-1")
 
 

@@ -219,6 +219,15 @@ def test_event_of_a_person() -> None:
     )
 
 
+@pytest.mark.parametrize("value", [body(), [], 17, True])
+def test_body_that_is_no_text(value: object) -> None:
+    """An event whose body is anything but a text has none."""
+    event = load_event("api-link") | {"body": value}
+    answer = lambda_handler(event, invocation())
+    refused((answer["statusCode"], json.loads(answer["body"])))
+    assert answer["multiValueHeaders"]["Content-Type"] == ["application/json"]
+
+
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
 def test_text(text: str | None) -> None:
     """A body that is not a JSON object is refused."""
@@ -327,9 +336,13 @@ def test_content_type(header: str, content_type: str | None) -> None:
 )
 def test_wrong_content_type(content_type: str, text: str | None) -> None:
     """Any other content type is refused, whatever the body."""
-    status, answer = call_api(text, headers={"Content-Type": content_type})
-    assert refused((status, answer)) == "Content-Type"
-    assert answer["message"] == "The body must be JSON: send Content-Type application/json."
+    assert call_api(text, headers={"Content-Type": content_type}) == (
+        400,
+        {
+            "message": "The body must be JSON: send Content-Type application/json.",
+            "details": [{"where": "Content-Type", "what": "is not application/json"}],
+        },
+    )
 
 
 @pytest.mark.parametrize("headers", [None, {}, {"Accept": "*/*"}])
@@ -374,6 +387,23 @@ def test_bad_base64(text: str | None) -> None:
     refused(call_api(text, isBase64Encoded=True))
 
 
+def test_fault_of_base64() -> None:
+    """What is wrong with base64 is told in words of its own."""
+    assert call_api("e", isBase64Encoded=True) == (
+        400,
+        {
+            "message": "The body is not UTF-8, or not the base64 that it is said to be.",
+            "details": [
+                {
+                    "where": "body",
+                    "what": "Invalid base64-encoded string: number of data characters (1) cannot be 1 more than a"
+                    " multiple of 4",
+                }
+            ],
+        },
+    )
+
+
 def test_most_keys() -> None:
     """10,000 keys pass: what stops them here is that there is no database."""
     assert call_api(keys({f"student-{number}": "alice" for number in range(10_000)}))[0] == 503
@@ -414,10 +444,15 @@ def test_too_large(make: Callable[[], dict[str, Any]], where: str) -> None:
         lambda_handler(request_body, invocation())
 
 
+def test_largest_body() -> None:
+    """A body of exactly 6 MB passes."""
+    assert call_api(JSON_BODY.ljust(6_000_000))[0] == 200
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param(JSON_BODY + " " * 6_000_000, id="JSON"),
+        pytest.param(JSON_BODY.ljust(6_000_001), id="JSON"),
         pytest.param("x" * 6_000_001, id="no JSON"),
     ],
 )

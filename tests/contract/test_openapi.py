@@ -1,6 +1,7 @@
 """The OpenAPI document: what it promises is what the API does."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -187,6 +188,23 @@ def test_examples(document: Mapping[str, Any]) -> None:
         {**batch, "dry_run": True},
         {**batch, "external_keys_to_usernames": {"STUDENT-001": "alice"}, "ignore_case": True},
     ]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
+@pytest.mark.parametrize(
+    ("context", "address"),
+    [
+        pytest.param({"stage": "v1", "path": "/v1/docs"}, "/v1", id="a stage of API Gateway's own host"),
+        pytest.param({"stage": "v1", "path": "/docs"}, "/", id="a domain of one's own"),
+        pytest.param({"stage": None, "path": None}, "/", id="localhost"),
+    ],
+)
+def test_address(path: str, context: dict[str, str | None], address: str) -> None:
+    """Document and page send requests to the address that they came from, the stage included."""
+    event = load_event("api-link") | {"path": path, "httpMethod": "GET", "body": None}
+    answer = lambda_handler(event | {"requestContext": event["requestContext"] | context}, invocation())
+    assert json.dumps({"servers": [{"url": address}]})[1:-1].replace(" ", "") in re.sub(r"\s", "", answer["body"])
 
 
 # Powertools leaves the files of its page to the garbage collector.

@@ -135,17 +135,19 @@ def test_the_command_prints_sql(lms: Lms) -> None:
     lms.run('DROP OWNED BY "link""er"; DROP ROLE "link""er"')
 
 
-def test_the_command_names_the_usual_database(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("named", "database"), [("", '"openedx"'), ('edx"app', '"edx""app"')])
+def test_the_command_names_role_and_database(
+    named: str, database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where PGDATABASE names none, the SQL is for Open edX's usual database."""
-    monkeypatch.delenv("PGDATABASE", raising=False)
-    monkeypatch.setattr(sys, "argv", ["grants", "linker"])
+    """The SQL is for the database that PGDATABASE names, or for Open edX's usual one."""
+    monkeypatch.setenv("PGDATABASE", named)
+    monkeypatch.setattr(sys, "argv", ["grants", 'link"er'])
     assert grants.main() == 0
-    assert capsys.readouterr().out.splitlines()[:3] == [
-        "-- First the role: CREATE ROLE \"linker\" LOGIN PASSWORD '...';",
-        '-- or, to log in with IAM on RDS: CREATE ROLE "linker" LOGIN; GRANT rds_iam TO "linker";',
-        'GRANT CONNECT ON DATABASE "openedx" TO "linker";',
+    assert capsys.readouterr().out.splitlines()[:4] == [
+        '-- First the role: CREATE ROLE "link""er" LOGIN PASSWORD \'...\';',
+        '-- or, to log in with IAM on RDS: CREATE ROLE "link""er" LOGIN; GRANT rds_iam TO "link""er";',
+        f'GRANT CONNECT ON DATABASE {database} TO "link""er";',
+        'GRANT USAGE ON SCHEMA public TO "link""er";',
     ]
 
 

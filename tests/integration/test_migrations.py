@@ -23,6 +23,7 @@ OPEN_EDX = (Path(__file__).parent / "openedx_schema.txt").read_text(encoding="ut
 
 ROOT = Path(__file__).parent.parent.parent
 IN_PLACE = "0001_open_edx_tables.sql: in place\n"
+AGAIN = "Mend that, and migrate again: nothing is done by halves.\n"
 
 CATALOG = """
 SELECT relation.relname, line
@@ -290,7 +291,7 @@ def test_unreachable(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A database that cannot be reached is a message of one line and exit status 1."""
+    """A database that cannot be reached is a message that says so, and exit status 1."""
     environment = server | variables if "PGHOST" not in variables else {"PGPORT": "5432"} | variables
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -298,8 +299,8 @@ def test_unreachable(
     out, error = capsys.readouterr()
     assert out == ""
     assert message in error
-    assert error.endswith(" Nothing was changed.\n")
-    assert error.count("\n") == 1
+    assert error.endswith(f" Nothing was changed.\n{AGAIN}")
+    assert error.count("\n") == 2
 
 
 def test_in_place(database: Lms, capsys: pytest.CaptureFixture[str]) -> None:
@@ -307,6 +308,28 @@ def test_in_place(database: Lms, capsys: pytest.CaptureFixture[str]) -> None:
     assert main() == 0
     assert capsys.readouterr() == (IN_PLACE, "")
     assert catalog(database) == OPEN_EDX
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        pytest.param(
+            "PERFORM pg_terminate_backend(pg_backend_pid())",
+            "The connection to the database was lost: network error.\n",
+            id="the connection is cut",
+        ),
+        pytest.param("RAISE EXCEPTION 'no DDL on Fridays'", "no DDL on Fridays\n", id="a trigger refuses"),
+        pytest.param("RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'", "deadlock\n", id="deadlock"),
+    ],
+)
+def test_stopped(database: Lms, body: str, message: str) -> None:
+    """A migration that the server stops half way leaves nothing, and is a message of its own with exit status 1."""
+    database.run(f"""
+        CREATE FUNCTION stop() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN {body}; END $$;
+        CREATE EVENT TRIGGER stop ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION stop()
+    """)
+    assert command(expect=1) == ("", f"{message}{AGAIN}")
+    assert catalog(database) == ""
 
 
 def test_no_privilege(database: Lms, administrator: Callable[[str], None], worker_id: str) -> None:

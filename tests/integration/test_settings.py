@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -168,6 +168,7 @@ def test_wrong_secret(vault: Vault, capsys: pytest.CaptureFixture[str]) -> None:
     assert type(refusal.value) is LinkingUnavailable
     answer = lambda_handler(load_event("api-link"), invocation())
     assert (answer["statusCode"], answer["multiValueHeaders"]["Retry-After"]) == (503, ["5"])
+    assert json.loads(answer["body"]) == {"message": str(refusal.value), "details": []}
     told = f"{refusal.value} {answer} {capsys.readouterr()}"
     assert "horse" not in told
 
@@ -202,7 +203,19 @@ def test_silent_secrets_manager(cold: None, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
         with pytest.raises(LinkingUnavailable, match="secret cannot be fetched"):
             link_cold()
+        assert tries(silent) == 2
     settings._secrets.cache_clear()  # noqa: SLF001 - its client has the silent server's address
+
+
+def tries(listener: socket.socket) -> int:
+    """How many connections nobody has accepted yet."""
+    listener.settimeout(0)
+    number = 0
+    with suppress(BlockingIOError):
+        while True:
+            listener.accept()[0].close()
+            number += 1
+    return number
 
 
 @dataclass
@@ -288,7 +301,7 @@ def test_iam_needs_credentials(cold: None, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("DB_IAM_AUTH", "true")
-    with pytest.raises(DatabaseNotReady, match="DB_IAM_AUTH needs AWS credentials"):
+    with pytest.raises(DatabaseNotReady, match=r"^DB_IAM_AUTH needs AWS credentials, and there are none[.]$"):
         link_cold()
 
 

@@ -15,7 +15,7 @@ from pg8000.native import Connection
 
 from program_enrollments.outcomes import DatabaseNotReady, LinkingUnavailable, NonExistentCourse, Refused
 
-__all__ = ["Connection", "ConnectionLost", "Contention", "Session", "WrongPassword", "connect"]
+__all__ = ["Connection", "ConnectionLost", "Contention", "Session", "WrongPassword", "connect", "connected"]
 
 CONNECT_SECONDS = 5.0
 CONNECT_ROUND_TRIPS = 7  # at most: TCP, TLS, and a password by SCRAM
@@ -196,6 +196,19 @@ def connect(user: str | None = None, password: str | None = None, timeout: float
         # As libpq does: the second part of a long message must not wait until the first one is acknowledged.
         connection._usock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # noqa: SLF001 - see _set_timeout
     return connection
+
+
+@contextmanager
+def connected(user: str | None = None, password: str | None = None) -> Iterator[Connection]:
+    """Connect as `connect` does, and close at the end; raise `LinkingUnavailable` where the connection is lost too."""
+    connection = connect(user, password)
+    try:
+        yield connection
+    except ConnectionLost as error:
+        raise LinkingUnavailable(f"The connection to the database was lost: {error}.") from error
+    finally:
+        with suppress(Exception):  # it is closed already where it was lost
+            connection.close()
 
 
 def _set_timeout(connection: Connection, seconds: float | None) -> None:

@@ -18,14 +18,14 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from itertools import islice
 from typing import Any, TextIO
 from uuid import UUID
 
 from program_enrollments.api_client import ApiRefused, TooLarge, connect_to_api, endpoint
-from program_enrollments.database import Connection, ConnectionLost, connect
+from program_enrollments.database import Connection, connected
 from program_enrollments.linking import check_database, link_program_enrollments
 from program_enrollments.outcomes import Code, DatabaseNotReady, LinkingUnavailable, Outcome
 from program_enrollments.roster import COLUMNS, InvalidInput, read_csv, read_items, write_failed
@@ -150,18 +150,13 @@ def _linker(arguments: argparse.Namespace) -> Iterator[LinkBatch]:
 
 @contextmanager
 def _database() -> Iterator[Connection]:
-    try:
-        connection = connect()
-    except LinkingUnavailable as error:
-        raise LinkingUnavailable(f"{error}\n{DATABASE_HINT}") from error
-    try:
+    with ExitStack() as opened:
+        try:
+            connection = opened.enter_context(connected())
+        except LinkingUnavailable as error:
+            raise LinkingUnavailable(f"{error}\n{DATABASE_HINT}") from error
         check_database(connection)
         yield connection
-    except ConnectionLost as error:
-        raise LinkingUnavailable(f"The connection to the database was lost: {error}.") from error
-    finally:
-        with suppress(Exception):  # it is closed already where it was lost
-            connection.close()
 
 
 def _link_in_database(

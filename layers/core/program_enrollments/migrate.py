@@ -4,8 +4,8 @@ import sys
 import time
 from importlib.resources import files
 
-from program_enrollments.database import Connection, Session, connect
-from program_enrollments.outcomes import DatabaseNotReady, LinkingUnavailable
+from program_enrollments.database import Connection, Contention, Session, connected
+from program_enrollments.outcomes import DatabaseNotReady, LinkingUnavailable, Refused
 
 # Two migrations at once would race for the same tables; any number will do, as long as it is theirs alone.
 MIGRATION_LOCK = 7_204_117_563
@@ -30,10 +30,10 @@ def migrate(connection: Connection) -> list[str]:
 def main() -> int:
     """Migrate the database that the PG* variables name; return the exit status."""
     try:
-        with connect() as connection:
+        with connected() as connection:
             names = migrate(connection)
-    except (LinkingUnavailable, DatabaseNotReady) as error:
-        sys.stderr.write(f"{error}\n")
+    except (LinkingUnavailable, DatabaseNotReady, Contention, Refused) as error:
+        sys.stderr.write(f"{error}\nMend that, and migrate again: nothing is done by halves.\n")
         return 1
     sys.stdout.writelines(f"{name}: in place\n" for name in names)
     return 0

@@ -37,7 +37,7 @@ class Line(NamedTuple):
     complaint: str
 
 
-def read_items(items: Sequence[str], *, ignore_case: bool = False) -> dict[str, str]:
+def read_items(items: Sequence[str], *, ignore_case: bool) -> dict[str, str]:
     """Read KEY:USERNAME arguments; raise `InvalidInput`.
 
     An item is split at its last colon: a key may hold colons, a username never does.
@@ -45,7 +45,7 @@ def read_items(items: Sequence[str], *, ignore_case: bool = False) -> dict[str, 
     return _checked((_item(number, item) for number, item in enumerate(items, start=1)), ignore_case=ignore_case)
 
 
-def read_csv(file: str, *, ignore_case: bool = False) -> tuple[dict[str, str], str]:
+def read_csv(file: str, *, ignore_case: bool) -> tuple[dict[str, str], str]:
     """Read a CSV file, or standard input where it is `-`; raise `InvalidInput`.
 
     Return the encoding too, so that another file can be written in the same form: `utf-8-sig` is Excel's UTF-8.
@@ -94,9 +94,9 @@ def _csv_lines(text: str) -> Iterator[Line]:
     header = _header(*first)
     key_at, username_at = header or (0, 1)
     for number, cells in records if header else chain([first], records):
-        padded = [*cells, *[""] * (1 + max(key_at, username_at) - len(cells))]
+        cell = dict(enumerate(cells)).get  # a record may be short
         complaint = f"both values are needed: {','.join(COLUMNS)}"
-        yield Line(f"line {number}", padded[key_at], padded[username_at], complaint)
+        yield Line(f"line {number}", cell(key_at, ""), cell(username_at, ""), complaint)
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
