@@ -131,7 +131,7 @@ def read_direct(payload: Mapping[str, Any]) -> LinkRequest:
     try:
         return LinkRequest.model_validate(payload)
     except ValidationError as error:
-        raise invalid(error.errors(include_url=False, include_input=False)) from error
+        raise invalid(error.errors()) from error
 
 
 def read_json(text: str) -> dict[str, Any]:

@@ -245,6 +245,7 @@ def test_errors_file_over_the_roster(link: Link, roster: Path) -> None:
     roster.write_bytes(b"student-001,alice\n")
     ended = link("--csv", str(roster), "--errors", str(roster.parent / "." / roster.name))
     assert ended.status == 2
+    assert ended.err.endswith("error: --errors would overwrite the file that --csv reads\n")
     assert roster.read_bytes() == b"student-001,alice\n"
 
 

@@ -154,6 +154,15 @@ def test_ignore_case(lms: Lms, link: Link) -> None:
     assert link("STUDENT-001:alice", "--ignore-case").status == 0
 
 
+def test_keys_of_either_case(lms: Lms, link: Link) -> None:
+    """Without --ignore-case, two keys that differ in case alone are two keys."""
+    lms.user("alice")
+    lms.user("bob")
+    lms.enrollment("student-001")
+    lms.enrollment("Student-001")
+    assert link("student-001:alice", "Student-001:bob").status == 0
+
+
 def test_keys_that_differ_in_case_alone(link: Link) -> None:
     """With --ignore-case, two keys that differ in case alone are refused."""
     ended = link("student-001:alice", "Student-001:bob", "--ignore-case")

@@ -262,8 +262,8 @@ def _trusting(authorities: str | None) -> ssl.SSLContext:
 
 def _meaning(error: Exception) -> Exception:
     """Tell a verdict on the data from trouble with the server."""
-    fields = _fields(error)
-    sqlstate, message = fields.get("C", ""), fields.get("M", str(error)).partition("\n")[0]
+    fields: dict[str, str] = error.args[0]
+    sqlstate, message = fields["C"], fields["M"].partition("\n")[0]
     match sqlstate, sqlstate[:2]:
         case (("40001" | "40P01"), _):  # serialization failure, deadlock
             return Contention(message)
