@@ -29,44 +29,6 @@ VERDICTS = {
     **dict.fromkeys((0, 5, 33), "alive"),
     **dict.fromkeys((-24, 24, 36, 152, 255), "timed out"),
 }
-# Two mutants that are tested at once must not clone their databases under the same names. The logger must not keep the
-# output of the test run in which it was imported, and what is made once in a process was made before it was mutated.
-# A failure is enough: no smaller example is looked for. A time limit fails the test, so that it ends its servers.
-FOR_MUTANTS = """
-import signal
-from typing import NoReturn
-
-import hypothesis
-
-import routes
-
-
-class OutOfTime(BaseException):
-    pass
-
-
-def fail(*_: object) -> NoReturn:
-    raise OutOfTime
-
-
-signal.signal(signal.SIGXCPU, fail)
-logger.registered_handler.setStream(sys.__stdout__)
-phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
-hypothesis.settings.register_profile("mutants", phases=phases, derandomize=True)
-hypothesis.settings.load_profile("mutants")
-
-
-@pytest.fixture(scope="session")
-def worker_id() -> str:
-    return f"mutant{os.getpid()}"
-
-
-@pytest.fixture(autouse=True)
-def nothing_made_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings._secrets.cache_clear()
-    routes._document.cache_clear()
-    monkeypatch.setattr(routes.api, "_create_route_key", lambda *_: None)  # which warns of a route that is there
-"""
 
 
 def main() -> int:
@@ -102,7 +64,7 @@ def copy_sources() -> None:
         else:
             shutil.copy2(name, COPY / name)
     with (COPY / "tests/conftest.py").open("a", encoding="utf-8") as conftest:
-        conftest.write(FOR_MUTANTS)
+        conftest.write(Path("tests/under_mutation.py").read_text(encoding="utf-8"))
 
 
 def undecorated(source: str) -> str:
