@@ -41,6 +41,14 @@ def test_many_keys_are_counted(lms: Lms, link: Link) -> None:
     )
 
 
+def test_a_few_keys_are_told(lms: Lms, link: Link) -> None:
+    """Up to twenty keys, the table holds the linked ones too."""
+    lms.user("alice")
+    lms.enrollment("student-000")
+    ended = link("student-000:alice", *(f"student-{number:03}:nobody" for number in range(1, 20)))
+    assert "student-000        alice         linked\n" in ended.out
+
+
 def test_many_linked_keys_need_no_table(lms: Lms, link: Link) -> None:
     """Above twenty keys, where none failed, the sum is all there is."""
     for number in range(21):

@@ -5,6 +5,7 @@ import hmac
 import json
 import re
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -287,6 +288,14 @@ def test_no_credentials(link: Link, deployed_api: Api, no_credentials: None) -> 
     """A caller without AWS credentials is told to sign in, and nothing is sent."""
     ended = link("student-001:alice", "--url", deployed_api.url)
     assert (ended.status, ended.err) == (2, "There are no AWS credentials to sign with: sign in, or set AWS_PROFILE.\n")
+    assert deployed_api.received == []
+
+
+def test_without_botocore(link: Link, deployed_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller who lacks what signs is told what to install, and nothing is sent."""
+    monkeypatch.setitem(sys.modules, "botocore.auth", None)
+    ended = link("student-001:alice", "--url", deployed_api.url)
+    assert (ended.status, ended.err) == (2, "Signing needs botocore: install it, or boto3.\n")
     assert deployed_api.received == []
 
 

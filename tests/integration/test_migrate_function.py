@@ -39,8 +39,11 @@ def master(server: dict[str, str]) -> dict[str, str]:
     return {"username": server.get("PGUSER", "postgres"), "password": server.get("PGPASSWORD", "-")}
 
 
-def test_makes_schema_and_role(own_database: Connection, master: dict[str, str]) -> None:
+def test_makes_schema_and_role(
+    own_database: Connection, master: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After it, also when it ran twice, the service's role links, logs in with IAM, and makes no table of its own."""
+    monkeypatch.setenv("PGUSER", "nobody")  # the secret says who
     assert lambda_handler(master, invocation()) == MIGRATED
     assert lambda_handler(master, invocation()) == MIGRATED
     lms = Lms(own_database)
