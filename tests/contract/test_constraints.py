@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from local.lms import DEMO_COURSE, PROGRAM, Lms
+from local.lms import CURRICULUM, DEMO_COURSE, PROGRAM, Lms
 from tests.support import Invoke, Printed, refuse, snapshot
 
 TAKEN = (
@@ -129,6 +129,18 @@ def test_second_links_where_first_fails(lms: Lms, invoke: Invoke, first: str, co
     assert (answer["linked"], answer["error_codes"]) == (1, {first: code, "third": "integrity-error"})
     assert holders(lms)["second"] == "alice"
     assert lms.rows("student_courseenrollment", "mode, is_active") == [["masters", True]]
+
+
+def test_first_of_two_wins_whatever_stands_between(lms: Lms, invoke: Invoke) -> None:
+    """Of two keys for one place of a user the first one sent gets it, also where other keys depend on each other."""
+    for username in ("alice", "carol"):
+        lms.user(username)
+    keys = {"student-001": "alice", "student-002": "alice", "student-003": "carol", "student-004": "carol"}
+    for number, key in enumerate(keys):
+        lms.enrollment(key, curriculum=(CURRICULUM, OTHER_CURRICULUM)[number % 2])
+    lms.enrollment("student-005", curriculum=OTHER_CURRICULUM)
+    assert invoke(keys | {"student-005": "alice"})["errors"] == {"student-005": TAKEN}
+    assert holders(lms) == keys | {"student-005": None}
 
 
 def test_same_user_in_two_curricula(lms: Lms, invoke: Invoke) -> None:
