@@ -440,6 +440,8 @@ def test_too_large(make: Callable[[], dict[str, Any]], where: str) -> None:
     status, answer = call_api(request_body)
     assert refused((status, answer), 413) == where
     assert answer["message"] == "The request is too large."
+    if where == "body":
+        assert answer["details"][0]["what"] == "the answer might not fit into 6 MB: send the keys in several batches"
     with pytest.raises(InvalidRequest, match=f"^The request is too large. {where}: "):
         lambda_handler(request_body, invocation())
 
