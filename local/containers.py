@@ -44,7 +44,7 @@ def sample_service(network: str, build: Path = ROOT / ".aws-sam" / "build") -> I
     addresses, rules = f"127.0.0.1,{_address_in(network)}", (f"host all all {network} trust",)
     with embedded_cluster(addresses, rules=rules) as cluster, tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         os.environ |= cluster.environment
-        variables = {"PGHOST": THIS_MACHINE, "PGSSLMODE": "disable", "DB_IAM_AUTH": "false", "DB_SECRET_ARN": ""}
+        variables = {"PGHOST": THIS_MACHINE, "DB_IAM_AUTH": "false", "DB_SECRET_ARN": ""}
         json.dump({"LinkFunction": cluster.environment | variables}, file)
         file.flush()
         with sample_database():

@@ -43,7 +43,7 @@ class Cluster:
             "PGPORT": str(self.port),
             "PGUSER": SUPERUSER,
             "PGDATABASE": "postgres",
-            "PGSSLMODE": "disable",
+            "PGSSLMODE": "disable",  # it has no TLS, and to ask for it costs each connection the system's certificates
         }
 
     def start(self) -> None:

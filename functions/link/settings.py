@@ -3,13 +3,13 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from program_enrollments import DatabaseNotReady, LinkingUnavailable, WrongPassword, check_database, connect
-from program_enrollments.database import Connection
+from program_enrollments.database import Connection, close
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import SecretsProvider
@@ -55,7 +55,7 @@ def warm_connection(deadline: float) -> Iterator[Connection]:
             check_database(connection, deadline - time.monotonic())
         yield connection
     except BaseException:
-        _close(connection)
+        close(connection)
         raise
     _warm[settings] = connection
 
@@ -63,12 +63,7 @@ def warm_connection(deadline: float) -> Iterator[Connection]:
 def forget_connection() -> None:
     """Close the connection that stayed open, if there is one."""
     while _warm:
-        _close(_warm.popitem()[1])
-
-
-def _close(connection: Connection) -> None:
-    with suppress(Exception):  # it may be closed or broken already
-        connection.close()
+        close(_warm.popitem()[1])
 
 
 def _connect(settings: Settings, deadline: float) -> Connection:

@@ -137,7 +137,7 @@ def test_a_reader_who_has_seen_enough(lms: Lms, link: Link, monkeypatch: pytest.
     os.close(ours)
     with os.fdopen(theirs, "w") as closed:  # it is flushed at the end, as at the end of a process
         monkeypatch.setattr(sys, "stdout", closed)
-        ended = link("student-001:nobody")
+        ended = link(*(f"student-{number}:nobody" for number in range(2000)))
     assert (ended.status, ended.err) == (1, "")
 
 

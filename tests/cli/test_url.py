@@ -260,6 +260,7 @@ def test_the_deployed_api_is_signed_for(link: Link, deployed_api: Api) -> None:
     assert received.headers["Host"] == "abcdef1234.execute-api.eu-west-1.amazonaws.com"
     assert received.headers["X-Amz-Security-Token"] == "a-session-token"
     assert received.headers["Content-Type"] == "application/json"
+    assert received.keys == ["étudiant"]
     assert "étudiant".encode() in received.body
     verify_signature(received, "eu-west-1")
 

@@ -187,6 +187,14 @@ def test_a_connection_cut_anywhere_else_costs_one_reconnect(lms: Lms, line: Prox
     assert len(line.flows) == 2
 
 
+def test_other_settings_are_another_database(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warm connection serves no request for a database that the settings do not name any more."""
+    make_warm(lms)
+    monkeypatch.setenv("PGDATABASE", "no_such_database")
+    with pytest.raises(LinkingUnavailable, match="no_such_database"):
+        link({"student-001": "alice"})
+
+
 def _blocked(
     pool: ThreadPoolExecutor, lms: Lms, other_session: Connection, milliseconds: int = 28_000
 ) -> "Future[dict[str, Any]]":
@@ -203,11 +211,3 @@ def _blocked(
 def _terminate_waiting(lms: Lms) -> None:
     for pid in waiting_sessions(lms):
         lms.run("SELECT pg_terminate_backend(:pid, 5000)", pid=pid)
-
-
-def test_other_settings_are_another_database(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A warm connection serves no request for a database that the settings do not name any more."""
-    make_warm(lms)
-    monkeypatch.setenv("PGDATABASE", "no_such_database")
-    with pytest.raises(LinkingUnavailable, match="no_such_database"):
-        link({"student-001": "alice"})

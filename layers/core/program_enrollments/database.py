@@ -15,7 +15,7 @@ from pg8000.native import Connection
 
 from program_enrollments.outcomes import DatabaseNotReady, LinkingUnavailable, NonExistentCourse, Refused
 
-__all__ = ["Connection", "ConnectionLost", "Contention", "Session", "WrongPassword", "connect", "connected"]
+__all__ = ["Connection", "ConnectionLost", "Contention", "Session", "WrongPassword", "close", "connect", "connected"]
 
 CONNECT_SECONDS = 5.0
 CONNECT_ROUND_TRIPS = 7  # at most: TCP, TLS, and a password by SCRAM
@@ -120,8 +120,7 @@ class Session:
         except DatabaseError as error:
             raise _meaning(error) from error
         except BaseException as error:
-            with suppress(Exception):
-                self.connection.close()
+            close(self.connection)
             if isinstance(error, InterfaceError | OSError):
                 raise ConnectionLost(str(error)) from error
             raise
@@ -207,8 +206,13 @@ def connected(user: str | None = None, password: str | None = None) -> Iterator[
     except ConnectionLost as error:
         raise LinkingUnavailable(f"The connection to the database was lost: {error}.") from error
     finally:
-        with suppress(Exception):  # it is closed already where it was lost
-            connection.close()
+        close(connection)
+
+
+def close(connection: Connection) -> None:
+    """Close a connection, which may be closed or broken already."""
+    with suppress(Exception):
+        connection.close()
 
 
 def _set_timeout(connection: Connection, seconds: float | None) -> None:
