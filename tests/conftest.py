@@ -16,6 +16,7 @@ from local.lms import Lms
 from local.postgres import embedded_cluster
 from observability import logger
 from program_enrollments import connect
+from program_enrollments.database import close
 from program_enrollments.grants import grants
 from program_enrollments.migrate import migrate
 from tests.pooler import pgbouncer
@@ -118,9 +119,10 @@ def open_session(lms: Lms, server: dict[str, str]) -> Callable[[], Connection]:
 
 @pytest.fixture
 def other_session(open_session: Callable[[], Connection]) -> Iterator[Connection]:
-    """A second session in the test's database, as the server's superuser."""
-    with open_session() as connection:
-        yield connection
+    """A second session in the test's database, as the server's superuser; it may end before the test does."""
+    connection = open_session()
+    yield connection
+    close(connection)
 
 
 @pytest.fixture
