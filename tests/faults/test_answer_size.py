@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydantic import ValidationError
@@ -10,7 +11,8 @@ from pydantic import ValidationError
 from app import lambda_handler
 from local.invocation import invocation
 from local.lms import CURRICULUM, PROGRAM, Lms
-from schemas import LinkRequest
+from program_enrollments import Code
+from schemas import LinkRequest, LinkResponse, fitting
 from tests.support import load_event
 
 LARGEST = 6_000_000
@@ -136,3 +138,20 @@ def test_long_refusals_fit(lms: Lms, record_property: Callable[[str, object], No
     assert size < LARGEST
     record_property("figures", f"{size:,} bytes")
     assert CURRICULUM not in answer["errors"][keys[0]]
+
+
+def test_long_messages_are_cut() -> None:
+    """Where messages quote too much, each is cut short, and the answer is nearly as large as it may be."""
+    errors = {f"{number:05}{'k' * 150}": "m" * 1_000 for number in range(10_000)}
+    cut = fitting(errors)
+    codes = dict.fromkeys(errors, Code.INTEGRITY_ERROR)
+    response = LinkResponse(program_uuid=UUID(PROGRAM), linked=0, errors=cut, error_codes=codes).model_dump_json()
+    assert 5_500_000 < lambda_bytes({"body": response}) < LARGEST
+    assert list(cut) == list(errors)
+    assert set(cut.values()) == {"m" * (len(cut[next(iter(cut))]) - 1) + "…"}
+
+
+def test_short_messages_stay() -> None:
+    """Messages that fit are whole."""
+    errors = {"student-001": "m" * 1_000}
+    assert fitting(errors) == errors

@@ -120,6 +120,27 @@ def test_password(guarded: Connection, cold: None, monkeypatch: pytest.MonkeyPat
     assert users(guarded) == [["linker"]]
 
 
+def test_nothing_said(guarded: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without PGHOST, PGUSER and PGDATABASE, the database `postgres` on this machine is meant, and its superuser."""
+    for variable in ("PGHOST", "PGUSER", "PGDATABASE"):
+        monkeypatch.delenv(variable)
+    with connect() as connection:
+        assert connection.run("SELECT current_user::text, current_database()::text") == [["postgres", "postgres"]]
+
+
+def test_socket_file(guarded_cluster: Cluster, guarded: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PGHOST that is a folder leads to the server's socket in there."""
+    monkeypatch.setenv("PGHOST", str(guarded_cluster.folder))
+    with connect() as connection:
+        assert connection.run("SELECT inet_server_addr() IS NULL") == [[True]]
+
+
+def test_name_for_the_server(lms: Lms) -> None:
+    """Who looks at the server's sessions sees which ones are the service's."""
+    with connect() as connection:
+        assert connection.run("SHOW application_name") == [["program-linking"]]
+
+
 def test_cut_between_invocations(lms: Lms, invoke: Invoke, other_session: Connection) -> None:
     """A connection that was cut since the last invocation costs a new one, and no error."""
     nobody = {"student-001": "user-not-found"}
