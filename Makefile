@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
-.PHONY: help run invoke api test check soak bench mutants audit format build lock certificates clean
+.PHONY: help run invoke api test check types soak bench mutants audit format build lock certificates clean
 
-export PYTHONPATH := functions/link:layers/core
+export PYTHONPATH := functions/link:functions/roster:layers/core:cli
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= eu-west-1
 
@@ -30,11 +30,15 @@ test: .venv/installed ## all tests, against a real PostgreSQL
 check: .venv/installed .tools/checkov/installed ## what a machine can tell of the code: style, types, templates
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
-	.venv/bin/mypy functions layers local tests benchmarks
-	.venv/bin/bandit -q -r functions layers/core/program_enrollments
+	@$(MAKE) -s types
+	.venv/bin/bandit -q -r functions layers/core cli
 	.venv/bin/sam validate
 	.venv/bin/cfn-lint template.yaml
 	.tools/checkov/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml
+
+# Each app.py is checked as functions.NAME.app, which the tests import: by itself all would have one name.
+types: .venv/installed
+	.venv/bin/mypy $(wildcard functions/*/*_function) layers cli local tests benchmarks
 
 soak: .venv/installed ## faults at length: 200 kills, ten minutes of storm and of fuzzing, all through PgBouncer
 	SOAK=1 $(PYTHON) -m pytest -q -n 2 tests/faults
@@ -61,9 +65,10 @@ build: .venv/installed ## what `sam deploy` deploys, for either architecture, wi
 
 lock: $(UV) ## pin every package by hash, anew
 	$(COMPILE) --upgrade --universal pyproject.toml --group dev -o requirements-dev.txt
-	$(COMPILE) pyproject.toml -c requirements-dev.txt -o layers/core/requirements.txt
+	$(COMPILE) --group layer -c requirements-dev.txt -o layers/core/requirements.txt
 	$(COMPILE) --upgrade --universal --group checkov -o requirements-checkov.txt
 	$(COMPILE) --upgrade --universal pyproject.toml --group mutants -c layers/core/requirements.txt -o requirements-mutants.txt
+	$(COMPILE) --upgrade --universal --group stack -o requirements-stack.txt
 	$(COMPILE) --upgrade --universal --group audit -o requirements-audit.txt
 
 certificates: .venv/installed ## take the databases' CAs anew from the npm package that carries RDS's bundle
@@ -83,7 +88,8 @@ $(UV):
 	$(UV) pip sync -q --require-hashes --python .tools/$*/bin/python $<
 	@touch $@
 
-.venv/installed: requirements-dev.txt | $(UV)
+.venv/installed: requirements-dev.txt pyproject.toml | $(UV)
 	$(UV) venv -q --allow-existing --python 3.13 .venv
 	$(UV) pip sync -q --require-hashes --python $(PYTHON) requirements-dev.txt
+	$(UV) pip install -q --no-deps --no-build-isolation --python $(PYTHON) -e .
 	@touch $@

@@ -21,18 +21,19 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from app import lambda_handler
 from benchmarks import processes
 from benchmarks.bound import bound_script
 from benchmarks.plain import link_plainly
 from benchmarks.roster import Roster, add_courses, add_linked_roster, add_mixed_roster, add_roster, add_surroundings
+from functions.link.app import lambda_handler
+from lambda_runtime.connection import forget_connection
 from local.invocation import invocation
 from local.lms import Lms
 from local.postgres import embedded_cluster
-from program_enrollments import connect, decisions
-from program_enrollments.decisions import Batch, Plan, Reading
+from program_enrollments import connect
+from program_enrollments.linking import decisions
+from program_enrollments.linking.decisions import Batch, Plan, Reading
 from program_enrollments.migrate import migrate
-from settings import forget_connection
 
 EVENTS = Path(__file__).parent.parent / "events"
 DELAY_SECONDS = 0.0005

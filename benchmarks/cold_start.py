@@ -29,7 +29,7 @@ def main() -> None:
             importlib.import_module(module)
         spent[name] = time.perf_counter() - started
     started = time.perf_counter()
-    app = importlib.import_module("app")
+    app = importlib.import_module("functions.link.app")
     spent["our own modules, models and routes"] = time.perf_counter() - started
     from local.invocation import invocation  # noqa: PLC0415 - not part of what is measured
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from local.postgres import embedded_cluster
 
 COPY = Path(".local/mutants")
-SOURCES = ("functions/link", "layers/core")
+SOURCES = ("functions/link", "layers/core", "cli")
 BESIDE = ("benchmarks", "events", "functions/migrate", "local", "tests", "pyproject.toml")
 CHILDREN = "2"
 LEAST_KILLED = 0.9

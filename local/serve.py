@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from app import lambda_handler
+from functions.link.app import lambda_handler
 from local.invocation import invocation
 from local.lms import Lms
 from local.postgres import embedded_cluster

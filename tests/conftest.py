@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from pg8000.native import Connection
 
-import settings
-from app import lambda_handler
+from functions.link.app import lambda_handler
+from lambda_runtime.connection import forget_connection
+from lambda_runtime.observability import logger
 from local.invocation import invocation
 from local.lms import Lms
 from local.postgres import embedded_cluster
-from observability import logger
 from program_enrollments import connect
-from program_enrollments.database import close
 from program_enrollments.grants import grants
 from program_enrollments.migrate import migrate
+from program_enrollments.postgres.session import close
 from tests.pooler import pgbouncer
 from tests.support import Invoke, Post, Printed, call_api, load_event
 
@@ -95,13 +95,13 @@ def lms(
     administrator(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{worker_id} STRATEGY FILE_COPY")
     for variable, value in (server | {"PGDATABASE": name}).items():
         monkeypatch.setenv(variable, value)
-    settings.forget_connection()
+    forget_connection()
     with connect() as connection:
         role = {"PGUSER": f"{SERVICE_ROLE}_{worker_id}", "PGPASSWORD": PASSWORD}
         for variable, value in (role | way).items():
             monkeypatch.setenv(variable, value)
         yield Lms(connection)
-    settings.forget_connection()
+    forget_connection()
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def no_database(monkeypatch: pytest.MonkeyPatch) -> None:
     """PG* name a port that nothing listens at."""
     monkeypatch.setenv("PGHOST", "127.0.0.1")
     monkeypatch.setenv("PGPORT", "1")
-    settings.forget_connection()
+    forget_connection()
 
 
 @pytest.fixture

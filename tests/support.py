@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from app import lambda_handler
+from functions.link.app import lambda_handler
 from local.invocation import invocation
 from local.lms import Lms
-from program_enrollments.queries import TABLES
+from program_enrollments.linking.queries import TABLES
 
 # Reads the records that were printed since it was called last; a metric is a record too, the one with `_aws` in it.
 type Printed = Callable[[], list[dict[str, Any]]]

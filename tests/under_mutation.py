@@ -9,9 +9,9 @@ from typing import NoReturn
 import hypothesis
 import pytest
 
-import routes
-import settings
-from observability import logger
+from lambda_runtime.connection import _secrets
+from lambda_runtime.observability import logger
+from link_function import routes
 
 
 class OutOfTime(BaseException):
@@ -45,6 +45,6 @@ def worker_id() -> str:
 @pytest.fixture(autouse=True)
 def nothing_made_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make anew what is made once in a process: it was made before it was mutated."""
-    settings._secrets.cache_clear()  # noqa: SLF001
+    _secrets.cache_clear()
     routes._document.cache_clear()  # noqa: SLF001
     monkeypatch.setattr(routes.api, "_create_route_key", lambda *_: None)  # which warns of a route that is there

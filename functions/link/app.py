@@ -4,11 +4,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-import routes
-import service
-from observability import FAILED, logger, report_failure
+from lambda_runtime.observability import FAILED, logger, report_failure
+from link_function import routes, service
+from link_function.requests import InvalidRequest, read_direct
 from program_enrollments import DatabaseNotReady, LinkingUnavailable
-from schemas import InvalidRequest, read_direct
 
 
 class LinkingFailed(Exception):

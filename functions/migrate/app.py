@@ -8,9 +8,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from program_enrollments.database import connected
 from program_enrollments.grants import make_role
 from program_enrollments.migrate import migrate
+from program_enrollments.postgres.connect import connected
 
 
 def lambda_handler(event: Mapping[str, str], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda passes it

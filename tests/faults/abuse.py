@@ -5,10 +5,10 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from app import lambda_handler
+from functions.link.app import lambda_handler
+from link_function.requests import InvalidRequest
 from local.invocation import invocation
 from local.lms import Lms
-from schemas import InvalidRequest
 
 STATUSES = {200, 207, 400, 404, 405, 413, 415, 422}
 # Of a learner whom no request names; and of what goes on inside.

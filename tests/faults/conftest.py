@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-import settings
+from lambda_runtime.connection import forget_connection
 from local.lms import Lms
 from local.postgres import Cluster, embedded_cluster
 from local.proxy import Proxy, proxy
@@ -43,9 +43,9 @@ def mortal(mortal_server: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setenv("PGDATABASE", "lms")
     with connect() as connection:
         migrate(connection)
-    settings.forget_connection()
+    forget_connection()
     yield mortal_server
-    settings.forget_connection()
+    forget_connection()
 
 
 @pytest.fixture
@@ -54,6 +54,6 @@ def line(lms: Lms, server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> I
     with proxy(server["PGHOST"], int(server["PGPORT"])) as line:
         for name, value in line.environment.items():
             monkeypatch.setenv(name, value)
-        settings.forget_connection()
+        forget_connection()
         yield line
-        settings.forget_connection()
+        forget_connection()

@@ -14,9 +14,9 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(
-    include=["app", "routes", "schemas", "service", "observability", "program_enrollments"]
+    include=["functions.link.app", "link_function", "lambda_runtime", "program_enrollments"]
 ):
-    from observability import logger
+    from lambda_runtime.observability import logger
     from tests.faults.abuse import check
 
 from local.lms import PROGRAM

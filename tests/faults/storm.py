@@ -8,9 +8,9 @@ import json
 import random
 import sys
 
-from app import lambda_handler
+from functions.link.app import lambda_handler
+from lambda_runtime.observability import logger
 from local.invocation import invocation
-from observability import logger
 
 
 def main() -> None:

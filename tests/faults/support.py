@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from app import lambda_handler
+from functions.link.app import lambda_handler
 from local.invocation import invocation
 from local.lms import CURRICULUM, PROGRAM, Lms
 from tests.support import load_event

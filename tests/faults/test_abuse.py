@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from lambda_runtime.observability import logger
 from local.lms import PROGRAM, Lms
-from observability import logger
 from tests.faults.abuse import check, load_canary
 from tests.faults.support import IS_SOAK, link, rounds
 from tests.support import Post, load_event

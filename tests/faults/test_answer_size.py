@@ -8,11 +8,11 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
-from app import lambda_handler
+from functions.link.app import lambda_handler
+from link_function.requests import LinkRequest, LinkResponse, fitting
 from local.invocation import invocation
 from local.lms import CURRICULUM, PROGRAM, Lms
 from program_enrollments import Code
-from schemas import LinkRequest, LinkResponse, fitting
 from tests.support import load_event
 
 LARGEST = 6_000_000

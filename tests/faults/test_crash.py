@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from app import lambda_handler
+from functions.link.app import lambda_handler
 from local.invocation import invocation
 from local.lms import PROGRAM, Lms
 from local.postgres import Cluster

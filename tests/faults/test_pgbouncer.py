@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pg8000.native import Connection
 
-import settings
+from lambda_runtime.connection import forget_connection
 from local.lms import PROGRAM, Lms
 from local.roster import SAMPLE_REQUEST, load_sample_roster
 from program_enrollments import LinkingUnavailable, connect
@@ -45,9 +45,9 @@ def pooled(
     with pooler.pgbouncer(server, {f"{SERVICE_ROLE}_{worker_id}": PASSWORD}, request.param) as way:
         for name, value in way.items():
             monkeypatch.setenv(name, value)
-        settings.forget_connection()
+        forget_connection()
         yield lms
-        settings.forget_connection()
+        forget_connection()
 
 
 @pytest.mark.parametrize("pooled", [2], indirect=True)
@@ -88,7 +88,7 @@ def test_many_callers_share_few_connections(pooled: Lms, record_property: Callab
     batch = list(load_large_batch(pooled, 800).items())
 
     def caller(number: int) -> dict[str, Any]:
-        settings.forget_connection()
+        forget_connection()
         return link(dict(batch[number * 20 : number * 20 + 20]) | {f"nobody-{number}": f"nobody-{number}"})
 
     with ThreadPoolExecutor(8) as pool:

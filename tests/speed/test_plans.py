@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks.roster import Roster, add_courses, add_roster, add_surroundings
 from local.lms import Lms
-from program_enrollments import queries
-from program_enrollments.database import Session
+from program_enrollments.linking import queries
+from program_enrollments.postgres.session import Session
 
 LARGE = 10_000
 SMALL_BATCH = 10

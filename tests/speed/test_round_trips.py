@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from app import lambda_handler
 from benchmarks.roster import Roster, add_courses, add_roster
+from functions.link.app import lambda_handler
+from lambda_runtime.connection import forget_connection
 from local.invocation import invocation
 from local.lms import CURRICULUM, Lms
 from local.proxy import Proxy, proxy
-from settings import forget_connection
 
 CLEAN_BATCH = 10
 EACH_DOUBTFUL_KEY = 3

@@ -1,8 +1,16 @@
 """Program enrollments of an Open edX LMS on PostgreSQL, and how they get their accounts."""
 
-from program_enrollments.database import ConnectionLost, WrongPassword, connect
-from program_enrollments.linking import check_database, link_program_enrollments
-from program_enrollments.outcomes import Code, DatabaseNotReady, Failure, LinkingUnavailable, Outcome, Refused
+from program_enrollments.errors import (
+    ConnectionLost,
+    DatabaseNotReady,
+    LinkingUnavailable,
+    ProgramEnrollmentsError,
+    Refused,
+    WrongPassword,
+)
+from program_enrollments.linking.outcomes import Code, Failure, Outcome
+from program_enrollments.linking.verb import check_database, link_program_enrollments
+from program_enrollments.postgres.connect import connect
 
 __all__ = [
     "Code",
@@ -11,6 +19,7 @@ __all__ = [
     "Failure",
     "LinkingUnavailable",
     "Outcome",
+    "ProgramEnrollmentsError",
     "Refused",
     "WrongPassword",
     "check_database",

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from program_enrollments.database import Connection, Session
+from program_enrollments.postgres.session import Connection, Session
 
 DATABASE = "openedx"
 LONGEST_SECONDS = 60.0

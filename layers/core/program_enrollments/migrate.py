@@ -4,8 +4,9 @@ import sys
 import time
 from importlib.resources import files
 
-from program_enrollments.database import Connection, Contention, Session, connected
-from program_enrollments.outcomes import DatabaseNotReady, LinkingUnavailable, Refused
+from program_enrollments.errors import Contention, DatabaseNotReady, LinkingUnavailable, Refused
+from program_enrollments.postgres.connect import connected
+from program_enrollments.postgres.session import Connection, Session
 
 # Two migrations at once would race for the same tables; any number will do, as long as it is theirs alone.
 MIGRATION_LOCK = 7_204_117_563

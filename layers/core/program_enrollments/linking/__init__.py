@@ -1,0 +1,1 @@
+"""Linking: external user keys get their LMS accounts."""

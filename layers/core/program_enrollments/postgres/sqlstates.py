@@ -1,0 +1,32 @@
+"""What the server's errors mean: a verdict on the data, trouble with the batch, or a database that is not ready."""
+
+from program_enrollments.errors import ConnectionLost, Contention, DatabaseNotReady, LinkingUnavailable, Refused
+
+OUT_OF_TIME_MESSAGE = (
+    "The batch could not be finished in time and was rolled back; nothing was changed. Send it again, or in halves."
+)
+
+
+def meaning(error: Exception) -> Exception:
+    """Tell a verdict on the data from trouble with the server."""
+    fields: dict[str, str] = error.args[0]
+    sqlstate, message = fields["C"], fields["M"].partition("\n")[0]
+    match sqlstate, sqlstate[:2]:
+        case (("40001" | "40P01"), _):  # serialization failure, deadlock
+            return Contention(message)
+        case (("55P03" | "57014"), _):  # lock and statement time-outs
+            return LinkingUnavailable(OUT_OF_TIME_MESSAGE)
+        case _, ("08" | "25" | "53" | "57" | "58"):  # connection, a standby, resources, operator, system
+            return ConnectionLost(message)
+        case _, ("22" | "23" | "P0"):  # data, constraint, a trigger's own
+            return Refused(message, sqlstate, fields.get("n"), fields.get("D"))
+        case _, ("42" | "3F"):  # no such table, column, privilege or schema
+            return DatabaseNotReady(_not_ready(message))
+    return error
+
+
+def _not_ready(message: str) -> str:
+    return (
+        f"The database is not ready for linking: {message}. Run `python -m program_enrollments.migrate` against a"
+        " database of your own; on Open edX's, look at the tables and at the grants of the service's role."
+    )

@@ -1,0 +1,328 @@
+"""Linking by the API: the service behind its local front, and APIs that record what reaches them."""
+
+import hashlib
+import hmac
+import json
+import re
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.lms import CURRICULUM, Lms
+from program_linking import api as api_client
+from tests.command.support import Api, Link, Received
+
+NONE_LINKED = {"program_uuid": "5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a10", "linked": 0}
+ALL_LINKED = {"program_uuid": "5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a10", "linked": 1, "errors": {}, "error_codes": {}}
+
+
+def summary(link: Link, *arguments: str) -> tuple[int, str]:
+    """Status and last line; the service in this process logs to the same standard output."""
+    ended = link(*arguments)
+    return ended.status, ended.out.splitlines()[-1]
+
+
+def test_the_service_links(lms: Lms, link: Link, gateway: str) -> None:
+    """With --url, the keys are linked by the service, with the table and the status that a database gives."""
+    user_id = lms.user("alice")
+    lms.enrollment("student-001")
+    ended = link("student-001:alice", "student-002:nobody", "--url", gateway)
+    assert (ended.status, ended.err) == (1, "")
+    assert ended.out.endswith(
+        "external_user_key  lms_username  outcome         message\n"
+        "student-001        alice         linked\n"
+        "student-002        nobody        user-not-found  No user found with username nobody\n"
+        "2 of 2 keys: 1 linked, 0 linked already, 1 failed (1 user-not-found).\n"
+    )
+    assert lms.rows("program_enrollments_programenrollment", "user_id") == [[user_id]]
+    assert summary(link, "student-001:alice", "--url", gateway) == (
+        0,
+        "1 of 1 keys: 0 linked, 1 linked already, 0 failed.",
+    )
+
+
+def test_the_service_takes_the_options(lms: Lms, link: Link, gateway: str) -> None:
+    """The options reach the service."""
+    alice, bob = lms.user("alice"), lms.user("bob")
+    lms.enrollment("Student-001", user_id=alice)
+    lms.enrollment("Student-001", curriculum="c0ffee00-0000-4000-8000-000000000002")
+    options = ["--relink", "--ignore-case", "--curriculum", CURRICULUM, "--url", gateway]
+    assert summary(link, "student-001:bob", *options, "--dry-run") == (
+        0,
+        "Dry run, nothing was changed. 1 of 1 keys: 1 to link, 0 linked already, 0 failed.",
+    )
+    assert lms.rows("program_enrollments_programenrollment", "id, user_id") == [[1, alice], [2, None]]
+    assert summary(link, "student-001:bob", *options)[0] == 0
+    assert lms.rows("program_enrollments_programenrollment", "id, user_id") == [[1, bob], [2, None]]
+
+
+def test_the_service_gets_halves_of_what_is_too_large(lms: Lms, link: Link, gateway: str, tmp_path: Path) -> None:
+    """Keys whose answer might not fit into one are sent in several requests."""
+    roster = tmp_path / "roster.csv"
+    roster.write_text("".join(f"{number:0>200},nobody\n" for number in range(10_000)), encoding="utf-8")
+    assert summary(link, "--csv", str(roster), "--url", gateway) == (
+        1,
+        "10,000 of 10,000 keys: 0 linked, 0 linked already, 10,000 failed (10,000 user-not-found).",
+    )
+
+
+def test_localhost_is_not_signed_for(link: Link, api: Api) -> None:
+    """A request to localhost is plain, and holds what was asked for and nothing else."""
+    api.will_answer(200, ALL_LINKED)
+    assert link("student-001:alice", "--url", f"{api.url}/v1/", "--relink").status == 0
+    (received,) = api.received
+    assert received.path == "/v1/links"
+    assert received.headers["Content-Type"] == "application/json"
+    assert "Authorization" not in received.headers
+    assert json.loads(received.body) == {
+        "program_uuid": "5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a10",
+        "external_keys_to_usernames": {"student-001": "alice"},
+        "relink": True,
+    }
+
+
+def test_the_endpoint_itself_is_a_url(link: Link, api: Api) -> None:
+    """A URL that names the endpoint already is used as it is."""
+    api.will_answer(200, ALL_LINKED)
+    link("student-001:alice", "--url", f"{api.url}/v1/links")
+    assert api.received[0].path == "/v1/links"
+
+
+def test_halves(link: Link, api: Api) -> None:
+    """After a 413, what is left is sent in batches of half the size."""
+    for status, body in [(413, {"message": "The request is too large."}), *[(200, ALL_LINKED)] * 3]:
+        api.will_answer(status, body)
+    ended = link("a:u", "b:u", "c:u", "d:u", "e:u", "--url", api.url)
+    assert ended.status == 0
+    assert [received.keys for received in api.received] == [
+        ["a", "b", "c", "d", "e"],
+        ["a", "b"],
+        ["c", "d"],
+        ["e"],
+    ]
+
+
+def test_a_single_key_that_is_too_large(link: Link, api: Api) -> None:
+    """A single key that is too large for the API ends the command."""
+    api.will_answer(413, {"message": "The request is too large.", "details": [{"where": "body", "what": "no"}]})
+    ended = link("student-001:alice", "--url", api.url)
+    assert (ended.status, ended.err) == (2, "The API answered 413: The request is too large. body: no.\n")
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_busy_api_is_waited_for(link: Link, api: Api, status: int) -> None:
+    """Where the API is busy, the same request goes out again after the time that the API asks for."""
+    api.will_answer(status, {"message": "Later."}, Retry_After="0")
+    api.will_answer(200, ALL_LINKED)
+    ended = link("student-001:alice", "--url", api.url)
+    assert (ended.status, ended.err) == (0, f"The API is busy ({status}): trying again in 0 s.\n")
+    assert api.received[0].body == api.received[1].body
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [({}, 5), ({"Retry_After": "7"}, 7), ({"Retry_After": "3600"}, 60), ({"Retry_After": "tomorrow"}, 5)],
+)
+def test_how_long_to_wait(
+    link: Link, api: Api, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], seconds: int
+) -> None:
+    """The wait is what Retry-After says, up to a minute, and five seconds where it says nothing."""
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    api.will_answer(503, {}, **headers)
+    api.will_answer(200, ALL_LINKED)
+    link("student-001:alice", "--url", api.url)
+    assert waits == [seconds]
+
+
+def test_an_api_that_stays_busy(link: Link, api: Api) -> None:
+    """After five answers of an API that is busy, the command ends and says what was done."""
+    api.will_answer(413, {})
+    api.will_answer(422, {**NONE_LINKED, "errors": {"a": "No"}, "error_codes": {"a": "conflict"}})
+    for _ in range(5):
+        api.will_answer(503, {"message": "The database is out of reach."}, Retry_After="0")
+    ended = link("a:u", "b:u", "--url", api.url)
+    assert ended.status == 2
+    assert ended.out.endswith("1 of 2 keys: 0 linked, 0 linked already, 1 failed (1 conflict).\n")
+    assert ended.err.endswith(
+        "The API stays busy: it answered 503 5 times. The database is out of reach.\n"
+        "Run the same command again: what is linked already stays so.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (
+            400,
+            {"message": "The request is malformed.", "details": [{"where": "relink", "what": "not a boolean"}]},
+            "The API answered 400: The request is malformed. relink: not a boolean.\n",
+        ),
+        (
+            403,
+            {"Message": "User is not authorized"},
+            "The API answered 403: User is not authorized Sign in with AWS credentials that may call it.\n",
+        ),
+        (404, b"<html>", "The API answered 404:  Look at --url: it ends with the API's stage.\n"),
+        (500, {"message": "The service failed."}, "The API answered 500: The service failed.\n"),
+        (500, ["?"], "The API answered 500: \n"),
+        (500, {}, "The API answered 500: \n"),
+        (200, b"<html>", "What answered is not the linking API. Look at --url.\n"),
+        (200, {"errors": {"student-001": "No"}}, "What answered is not the linking API. Look at --url.\n"),
+        (200, [], "What answered is not the linking API. Look at --url.\n"),
+    ],
+)
+def test_an_api_that_refuses(link: Link, api: Api, status: int, body: object, reason: str) -> None:
+    """What the API refuses ends the command with status 2, the API's own words, and where to look."""
+    api.will_answer(status, body)
+    ended = link("student-001:alice", "--url", api.url)
+    assert (ended.status, ended.err) == (2, reason)
+
+
+def test_an_api_out_of_reach(link: Link) -> None:
+    """Where nothing listens, the status is 2 and standard error says where to look."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        ended = link("student-001:alice", "--url", url)
+    assert (ended.status, ended.err) == (
+        2,
+        f"The API at {url}/links cannot be reached: [Errno 111] Connection refused. Look at --url and the network.\n",
+    )
+
+
+def test_an_api_that_is_silent(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An API that does not answer is given up after a while."""
+    monkeypatch.setattr(api_client, "ANSWER_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ended = link("student-001:alice", "--url", f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert ended.status == 2
+    assert "cannot be reached: timed out. " in ended.err
+
+
+def test_an_api_that_hangs_up(link: Link, api: Api) -> None:
+    """An answer that breaks off ends the command with status 2: whether the keys are linked nobody can tell."""
+    api.will_answer(200, b"{", Content_Length="100")
+    ended = link("student-001:alice", "--url", api.url)
+    reason = "IncompleteRead(1 bytes read, 99 more expected)"
+    assert (ended.status, ended.err) == (
+        2,
+        f"The API at {api.url}/links cannot be reached: {reason}. Look at --url and the network.\n",
+    )
+
+
+@pytest.mark.parametrize("url", ["http://example.org/v1", "example.org", "ftp://localhost", "https://", ""])
+def test_a_url_that_would_not_protect_keys(link: Link, url: str) -> None:
+    """A URL that is neither https nor localhost is refused."""
+    ended = link("student-001:alice", "--url", url)
+    assert ended.status == 2
+    assert "is not an https:// URL (plain http:// is for localhost alone)" in ended.err
+
+
+def verify_signature(received: Received, region: str) -> None:
+    """Compute the request's signature anew, as AWS's documentation of Signature Version 4 tells, and compare."""
+    authorization = re.fullmatch(
+        r"AWS4-HMAC-SHA256 Credential=([^,]+), SignedHeaders=([^,]+), Signature=([0-9a-f]{64})",
+        received.headers["Authorization"],
+    )
+    assert authorization
+    credential, names, signature = authorization.groups()
+    moment = received.headers["X-Amz-Date"]
+    scope = f"{moment[:8]}/{region}/execute-api/aws4_request"
+    assert credential == f"AKIDEXAMPLE/{scope}"
+    assert names == "content-type;host;x-amz-date;x-amz-security-token"
+    sent = {name.lower(): value for name, value in received.headers.items()}
+    canonical = "\n".join(
+        [
+            "POST",
+            "/v1/links",
+            "",
+            *(f"{name}:{sent[name]}" for name in names.split(";")),
+            "",
+            names,
+            hashlib.sha256(received.body).hexdigest(),
+        ]
+    )
+    text = "\n".join(["AWS4-HMAC-SHA256", moment, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    key = b"AWS4wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+    for part in [*scope.split("/"), text]:
+        key = hmac.digest(key, part.encode(), "sha256")
+    assert key.hex() == signature
+
+
+def test_the_deployed_api_is_signed_for(link: Link, deployed_api: Api) -> None:
+    """A request over https bears the caller's signature for execute-api, in the region that the URL names."""
+    deployed_api.will_answer(200, ALL_LINKED)
+    assert link("étudiant:alice", "--url", deployed_api.url).status == 0
+    (received,) = deployed_api.received
+    assert received.headers["Host"] == "abcdef1234.execute-api.eu-west-1.amazonaws.com"
+    assert received.headers["X-Amz-Security-Token"] == "a-session-token"
+    assert received.headers["Content-Type"] == "application/json"
+    assert received.keys == ["étudiant"]
+    assert "étudiant".encode() in received.body
+    verify_signature(received, "eu-west-1")
+
+
+@pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_the_region_of_a_domain_of_ones_own(
+    link: Link, deployed_api: Api, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """Where the URL names no region, the caller's AWS settings do."""
+    monkeypatch.setenv(variable, "eu-central-1")
+    deployed_api.will_answer(200, ALL_LINKED)
+    assert link("student-001:alice", "--url", "https://links.example.org/v1").status == 0
+    verify_signature(deployed_api.received[0], "eu-central-1")
+
+
+@pytest.fixture
+def no_credentials(deployed_api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller who is not signed in to AWS."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def test_no_credentials(link: Link, deployed_api: Api, no_credentials: None) -> None:
+    """A caller without AWS credentials is told to sign in, and nothing is sent."""
+    ended = link("student-001:alice", "--url", deployed_api.url)
+    assert (ended.status, ended.err) == (2, "There are no AWS credentials to sign with: sign in, or set AWS_PROFILE.\n")
+    assert deployed_api.received == []
+
+
+def test_without_botocore(link: Link, deployed_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller who lacks what signs is told what to install, and nothing is sent."""
+    monkeypatch.setitem(sys.modules, "botocore.auth", None)
+    ended = link("student-001:alice", "--url", deployed_api.url)
+    assert (ended.status, ended.err) == (2, "Signing needs botocore: install it, or boto3.\n")
+    assert deployed_api.received == []
+
+
+def test_an_unknown_profile(
+    link: Link, deployed_api: Api, no_credentials: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong with the caller's AWS settings is told."""
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    ended = link("student-001:alice", "--url", deployed_api.url)
+    assert ended.status == 2
+    assert ended.err == (
+        "There are no AWS credentials to sign with: sign in, or set AWS_PROFILE."
+        " (The config profile (nobody) could not be found)\n"
+    )
+
+
+def test_no_region(link: Link, deployed_api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where neither the URL nor the settings name a region, the caller is told to set one."""
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    ended = link("student-001:alice", "--url", "https://links.example.org/v1")
+    assert (ended.status, ended.err) == (2, "The URL names no AWS region: set AWS_REGION.\n")
+
+
+def test_a_certificate_that_does_not_fit(link: Link, deployed_api: Api) -> None:
+    """An API that cannot prove its name is sent nothing."""
+    ended = link("student-001:alice", "--url", "https://impostor.execute-api.eu-west-1.amazonaws.com/v1")
+    assert ended.status == 2
+    assert "CERTIFICATE_VERIFY_FAILED" in ended.err
+    assert deployed_api.received == []

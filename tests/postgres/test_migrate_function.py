@@ -1,0 +1,68 @@
+"""The function that makes the schema of a database that the stack owns."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from pg8000.exceptions import DatabaseError
+from pg8000.native import Connection
+
+from functions.migrate.app import lambda_handler
+from local.invocation import invocation
+from local.lms import Lms
+from program_enrollments import LinkingUnavailable, check_database, connect, link_program_enrollments
+
+MIGRATED = {"migrations": ["0001_open_edx_tables.sql"], "role": "linker"}
+
+
+@pytest.fixture
+def own_database(
+    server: dict[str, str], administrator: Callable[[str], None], worker_id: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Connection]:
+    """A new database as RDS makes it, which the PG* variables name; its master's session."""
+    name = f"program_linking_own_{worker_id}"
+    administrator("SELECT pg_advisory_lock(hashtext('rds_iam'))")  # roles are those of the whole server
+    administrator(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    administrator("DROP ROLE IF EXISTS linker; DROP ROLE IF EXISTS rds_iam; CREATE ROLE rds_iam")
+    administrator(f"CREATE DATABASE {name}")
+    for variable, value in (server | {"PGDATABASE": name, "SERVICE_ROLE": "linker"}).items():
+        monkeypatch.setenv(variable, value)
+    with connect() as connection:
+        yield connection
+    administrator(f"DROP DATABASE {name} WITH (FORCE)")
+    administrator("DROP ROLE IF EXISTS linker; DROP ROLE rds_iam; SELECT pg_advisory_unlock(hashtext('rds_iam'))")
+
+
+@pytest.fixture
+def master(server: dict[str, str]) -> dict[str, str]:
+    """The secret of the master user, as RDS keeps it."""
+    return {"username": server.get("PGUSER", "postgres"), "password": server.get("PGPASSWORD", "-")}
+
+
+def test_makes_schema_and_role(
+    own_database: Connection, master: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After it, also when it ran twice, the service's role links, logs in with IAM, and makes no table of its own."""
+    monkeypatch.setenv("PGUSER", "nobody")  # the secret says who
+    assert lambda_handler(master, invocation()) == MIGRATED
+    assert lambda_handler(master, invocation()) == MIGRATED
+    lms = Lms(own_database)
+    user = lms.user("alice")
+    lms.enrollment("student-001", [lms.course()])
+    own_database.run("ALTER ROLE linker PASSWORD 'not IAM here'")
+    with connect("linker", "not IAM here") as connection:
+        check_database(connection)
+        outcome = link_program_enrollments(connection, "5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a10", {"student-001": "alice"})
+        with pytest.raises(DatabaseError, match="permission denied"):
+            connection.run("CREATE TABLE mine (id integer)")
+        with pytest.raises(DatabaseError, match="permission denied"):
+            connection.run("CREATE TEMPORARY TABLE mine (id integer)")
+    assert outcome.linked == 1
+    assert lms.rows("student_courseenrollment", "user_id, mode") == [[user, "masters"]]
+    assert lms.run("SELECT pg_has_role('linker', 'rds_iam', 'member')") == [[True]]
+
+
+def test_says_why_it_cannot(own_database: Connection, master: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the database does not let it in, it raises and names the database."""
+    monkeypatch.setenv("PGDATABASE", "elsewhere")
+    with pytest.raises(LinkingUnavailable, match='"elsewhere" does not exist'):
+        lambda_handler(master, invocation())

@@ -1,0 +1,364 @@
+"""How the service gets into its database: a password, a secret that is rotated, an RDS IAM token."""
+
+import hashlib
+import hmac
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+import boto3
+import pytest
+from moto import mock_aws
+from pg8000.native import Connection
+
+from functions.link.app import lambda_handler
+from lambda_runtime.connection import _secrets, forget_connection
+from local.invocation import invocation
+from local.lms import Lms
+from local.postgres import Cluster, embedded_cluster
+from program_enrollments import DatabaseNotReady, LinkingUnavailable, connect
+from program_enrollments.migrate import migrate
+from tests.support import Invoke, load_event
+
+LINKED_NONE = {"student-001": "user-not-found", "student-002": "user-not-found"}
+
+
+@dataclass(frozen=True)
+class Vault:
+    """A secret in Secrets Manager, and the database that it opens."""
+
+    secrets: Any
+    arn: str
+    administrator: Connection
+    caplog: pytest.LogCaptureFixture
+
+    def rotate(self, *, server: str, secret: str) -> None:
+        """Give the server and the secret a new password each."""
+        self.administrator.run(f"ALTER ROLE linker PASSWORD '{server}'")
+        self.store(json.dumps({"username": "linker", "password": secret}))
+
+    def store(self, secret: str) -> None:
+        """Give the secret a new text."""
+        self.secrets.put_secret_value(SecretId=self.arn, SecretString=secret)
+
+    @property
+    def fetched(self) -> int:
+        """How often Secrets Manager was asked for the secret."""
+        return sum("OperationModel(name=GetSecretValue)" in message for message in self.caplog.messages)
+
+
+@pytest.fixture(scope="module")
+def guarded_cluster() -> Iterator[Cluster]:
+    """A server that trusts its superuser alone; the role `linker` needs a password."""
+    with embedded_cluster(rules=("host all postgres all trust", "host all all all scram-sha-256")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def guarded(guarded_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
+    """The superuser's session in that server, to which the PG* variables lead."""
+    for name, value in guarded_cluster.environment.items():
+        monkeypatch.setenv(name, value)
+    with connect() as administrator:
+        migrate(administrator)
+        administrator.run("CREATE ROLE linker SUPERUSER LOGIN")
+        yield administrator
+        administrator.run("DROP ROLE linker")
+
+
+@pytest.fixture
+def cold(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No connection is open yet, and none is left open."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    forget_connection()
+    yield
+    forget_connection()
+
+
+@pytest.fixture
+def vault(
+    guarded: Connection, cold: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> Iterator[Vault]:
+    """A secret that opens the database, and that DB_SECRET_ARN names."""
+    caplog.set_level("DEBUG", logger="botocore.endpoint")
+    with mock_aws():
+        secrets = boto3.client("secretsmanager")
+        arn = secrets.create_secret(Name="database", SecretString="{}")["ARN"]
+        monkeypatch.setenv("DB_SECRET_ARN", arn)
+        monkeypatch.delenv("PGUSER", raising=False)
+        vault = Vault(secrets, arn, guarded, caplog)
+        vault.rotate(server="red-horse", secret="red-horse")  # noqa: S106 - of a server that is thrown away
+        yield vault
+
+
+def link_cold() -> dict[str, Any]:
+    """Invoke the Lambda directly, on a new connection."""
+    forget_connection()
+    return lambda_handler(load_event("direct-link"), invocation())
+
+
+def users(guarded: Connection) -> list[list[str]]:
+    """As whom the service is connected."""
+    return list(guarded.run("SELECT usename FROM pg_stat_activity WHERE pid != pg_backend_pid() AND datid IS NOT NULL"))
+
+
+def test_password(guarded: Connection, cold: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PGUSER and PGPASSWORD open the database."""
+    guarded.run("ALTER ROLE linker PASSWORD 'of-the-environment'")
+    monkeypatch.setenv("PGUSER", "linker")
+    monkeypatch.setenv("PGPASSWORD", "of-the-environment")
+    monkeypatch.setenv("PGDATABASE", "postgres")
+    assert link_cold()["error_codes"] == LINKED_NONE
+    assert users(guarded) == [["linker"]]
+
+
+def test_nothing_said(guarded: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without PGHOST, PGUSER and PGDATABASE, the database `postgres` on this machine is meant, and its superuser."""
+    for variable in ("PGHOST", "PGUSER", "PGDATABASE"):
+        monkeypatch.delenv(variable)
+    with connect() as connection:
+        assert connection.run("SELECT current_user::text, current_database()::text") == [["postgres", "postgres"]]
+
+
+def test_socket_file(guarded_cluster: Cluster, guarded: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PGHOST that is a folder leads to the server's socket in there."""
+    monkeypatch.setenv("PGHOST", str(guarded_cluster.folder))
+    with connect() as connection:
+        assert connection.run("SELECT inet_server_addr() IS NULL") == [[True]]
+
+
+def test_name_for_the_server(lms: Lms) -> None:
+    """Who looks at the server's sessions sees which ones are the service's."""
+    with connect() as connection:
+        assert connection.run("SHOW application_name") == [["program-linking"]]
+
+
+def test_cut_between_invocations(lms: Lms, invoke: Invoke, other_session: Connection) -> None:
+    """A connection that was cut since the last invocation costs a new one, and no error."""
+    nobody = {"student-001": "user-not-found"}
+    assert invoke({"student-001": "alice"})["error_codes"] == nobody
+    cut = other_session.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND usename LIKE 'program_linking_service_%'"
+    )
+    assert cut == [[True]]
+    assert invoke({"student-001": "alice"})["error_codes"] == nobody
+
+
+def test_missing_database(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where the user or the password is refused is the password wrong, and worth fetching anew."""
+    monkeypatch.setenv("PGDATABASE", "no_such_database")
+    with pytest.raises(LinkingUnavailable, match=r': database "no_such_database" does not exist[.]') as caught:
+        connect()
+    assert caught.type is LinkingUnavailable
+
+
+def test_secret(vault: Vault) -> None:
+    """User and password come from the secret, which is fetched once for any number of connections."""
+    assert link_cold()["error_codes"] == LINKED_NONE
+    assert users(vault.administrator) == [["linker"]]
+    assert link_cold()["error_codes"] == LINKED_NONE
+    assert vault.fetched == 1
+
+
+def test_rotated_secret(vault: Vault) -> None:
+    """After a rotation the secret is fetched once more, and the caller notices nothing."""
+    link_cold()
+    vault.rotate(server="blue-horse", secret="blue-horse")  # noqa: S106 - of a server that is thrown away
+    assert link_cold()["error_codes"] == LINKED_NONE
+    assert link_cold()["error_codes"] == LINKED_NONE
+    assert vault.fetched == 2
+
+
+def test_wrong_secret(vault: Vault, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the new password is refused too, the secret is not fetched a third time, and no password is told."""
+    link_cold()
+    vault.rotate(server="blue-horse", secret="white-horse")  # noqa: S106 - of a server that is thrown away
+    with pytest.raises(LinkingUnavailable, match='password authentication failed for user "linker"') as refusal:
+        link_cold()
+    assert vault.fetched == 2
+    # Lambda's errorType is the class's own name.
+    assert type(refusal.value) is LinkingUnavailable
+    answer = lambda_handler(load_event("api-link"), invocation())
+    assert (answer["statusCode"], answer["multiValueHeaders"]["Retry-After"]) == (503, ["5"])
+    assert json.loads(answer["body"]) == {"message": str(refusal.value), "details": []}
+    told = f"{refusal.value} {answer} {capsys.readouterr()}"
+    assert "horse" not in told
+
+
+@pytest.mark.parametrize("secret", ['{"password": "horse"}', '"horse"', "null", '{"username": "linker"}'])
+def test_unusable_secret(vault: Vault, secret: str) -> None:
+    """A secret without username and password is told as such, without its text."""
+    vault.store(secret)
+    with pytest.raises(DatabaseNotReady, match="holds no username and password") as refusal:
+        link_cold()
+    assert "horse" not in str(refusal.value)
+
+
+def test_missing_secret(vault: Vault) -> None:
+    """Where the secret cannot be fetched, linking is unavailable, and the caller is not told what AWS said."""
+    vault.secrets.delete_secret(SecretId=vault.arn, ForceDeleteWithoutRecovery=True)
+    with pytest.raises(
+        LinkingUnavailable, match=r"^The database's secret cannot be fetched; nothing was changed\.$"
+    ) as refusal:
+        link_cold()
+    assert type(refusal.value) is LinkingUnavailable
+
+
+def test_silent_secrets_manager(cold: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Secrets Manager that does not answer is given up before Lambda's time is over."""
+    monkeypatch.setattr("lambda_runtime.connection.SECRETS_MANAGER_SECONDS", 0.1)
+    _secrets.cache_clear()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setenv("DB_SECRET_ARN", "database")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
+        with pytest.raises(LinkingUnavailable, match="secret cannot be fetched"):
+            link_cold()
+        assert tries(silent) == 2
+    _secrets.cache_clear()
+
+
+def tries(listener: socket.socket) -> int:
+    """How many connections nobody has accepted yet."""
+    listener.settimeout(0)
+    number = 0
+    with suppress(BlockingIOError):
+        while True:
+            listener.accept()[0].close()
+            number += 1
+    return number
+
+
+@dataclass
+class Recorder:
+    """A server that asks for a password in clear text, keeps what it got, and refuses it."""
+
+    port: int
+    startups: list[bytes] = field(default_factory=list)
+    passwords: list[str] = field(default_factory=list)
+
+    def serve(self, listener: socket.socket) -> None:
+        """Take connections until the listener is closed."""
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            with client, client.makefile("rb") as stream:
+                self.startups.append(stream.read(int.from_bytes(stream.read(4)) - 4))
+                client.sendall(b"R" + (8).to_bytes(4) + (3).to_bytes(4))
+                stream.read(1)
+                self.passwords.append(stream.read(int.from_bytes(stream.read(4)) - 4).rstrip(b"\0").decode())
+                refusal = b"SFATAL\0C28000\0MPAM authentication failed for user\0\0"
+                client.sendall(b"E" + (4 + len(refusal)).to_bytes(4) + refusal)
+
+
+@contextmanager
+def recorder() -> Iterator[Recorder]:
+    """A recorder that serves until the end."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        recorder = Recorder(listener.getsockname()[1])
+        thread = threading.Thread(target=recorder.serve, args=(listener,))
+        thread.start()
+        yield recorder
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_iam_token(cold: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With DB_IAM_AUTH the password is a token for PGHOST, PGPORT and PGUSER, which is tried once."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "session/token+==")
+    monkeypatch.setenv("DB_IAM_AUTH", "true")
+    with recorder() as server:
+        environment = {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "li nk+er", "PGSSLMODE": "disable"}
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(LinkingUnavailable, match="PAM authentication failed") as refusal:
+            link_cold()
+    assert type(refusal.value) is LinkingUnavailable
+    assert b"user\0li nk+er\0" in server.startups[0]
+    [token] = server.passwords
+    host, _, query = token.partition("/?")
+    parameters = dict(parse_qsl(query, strict_parsing=True))
+    assert host == f"127.0.0.1:{server.port}"
+    assert parameters["Action"] == "connect"
+    assert parameters["DBUser"] == "li nk+er"
+    assert parameters["X-Amz-Expires"] == "900"
+    assert parameters["X-Amz-Credential"].startswith("AKIAEXAMPLE/")
+    assert parameters["X-Amz-Credential"].endswith("/eu-west-1/rds-db/aws4_request")
+    assert parameters["X-Amz-Security-Token"] == "session/token+=="
+    assert parameters.pop("X-Amz-Signature") == signature(host, parameters, "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+
+
+def signature(host: str, parameters: dict[str, str], secret_key: str) -> str:
+    """What AWS computes to check a presigned GET (Signature Version 4)."""
+    query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in sorted(parameters.items()))
+    canonical = f"GET\n/\n{query}\nhost:{host}\n\nhost\n{hashlib.sha256(b'').hexdigest()}"
+    _, _, scope = parameters["X-Amz-Credential"].partition("/")
+    text = f"AWS4-HMAC-SHA256\n{parameters['X-Amz-Date']}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    key = f"AWS4{secret_key}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return hmac.digest(key, text.encode(), "sha256").hex()
+
+
+def test_iam_needs_credentials(cold: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DB_IAM_AUTH without AWS credentials is told as such."""
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("DB_IAM_AUTH", "true")
+    with pytest.raises(DatabaseNotReady, match=r"^DB_IAM_AUTH needs AWS credentials, and there are none[.]$"):
+        link_cold()
+
+
+IMPORTED = """
+import json, sys
+from functions.link.app import lambda_handler
+from local.invocation import invocation
+from tests.support import load_event
+try:
+    lambda_handler(load_event("direct-link"), invocation())
+except Exception as error:
+    print(error, file=sys.stderr)
+print(json.dumps([name for name in ("boto3", "botocore.auth") if name in sys.modules]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings_", "imported"),
+    [
+        ({}, []),
+        ({"DB_IAM_AUTH": "false", "DB_SECRET_ARN": ""}, []),
+        ({"DB_IAM_AUTH": "true"}, ["botocore.auth"]),
+        ({"DB_SECRET_ARN": "database"}, ["boto3", "botocore.auth"]),
+    ],
+)
+def test_imports(lms: Lms, settings_: dict[str, str], imported: list[str]) -> None:
+    """The AWS SDK is imported where a token or a secret is configured, and no more of it than that takes."""
+    credentials = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "example"}
+    unreachable = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://127.0.0.1:1", "AWS_DEFAULT_REGION": "eu-west-1"}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | credentials | unreachable | settings_
+    run = subprocess.run([sys.executable, "-c", IMPORTED], env=environment, capture_output=True, check=True, text=True)
+    assert json.loads(run.stdout.splitlines()[-1]) == imported
+
+
+def test_port_that_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt PGPORT is told as what it is."""
+    monkeypatch.setenv("PGPORT", "54e2")
+    with pytest.raises(DatabaseNotReady, match=r"^PGPORT=54e2 is no port number\.$"):
+        connect()
