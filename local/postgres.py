@@ -1,16 +1,18 @@
 """An embedded PostgreSQL, from a Python wheel, for trying the service out and for its tests."""
 
+import fcntl
 import importlib
 import os
+import pwd
 import shutil
 import signal
 import socket
+import stat
 import subprocess
-import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -46,12 +48,20 @@ class Cluster:
             "PGSSLMODE": "disable",  # it has no TLS, and to ask for it costs each connection the system's certificates
         }
 
+    def initialize(self, rules: Sequence[str]) -> None:
+        """Make the cluster's files; `rules` go to the top of its pg_hba.conf."""
+        command = [str(self.binaries / "initdb"), "-D", str(self.folder / "data"), "-U", SUPERUSER]
+        options = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+        subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL, user=system_user(), cwd=self.folder)
+        access = self.folder / "data" / "pg_hba.conf"
+        access.write_text("\n".join([*rules, access.read_text()]))
+
     def start(self) -> None:
         """Serve the cluster, and return when it takes connections; raise `RuntimeError` with its log if it does not."""
         options = [
             f"port={self.port}",
             f"listen_addresses={self.addresses}",
-            f"unix_socket_directories={self.folder}",
+            "unix_socket_directories=",  # whose paths may not be long
             *self.settings,
         ]
         command = [str(self.binaries / "postgres"), "-D", str(self.folder / "data")]
@@ -61,6 +71,7 @@ class Cluster:
                 stdout=log,
                 stderr=log,
                 user=system_user(),
+                cwd=self.folder,
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
@@ -98,11 +109,9 @@ def embedded_cluster(
     try:
         if (user := system_user()) is not None:
             shutil.chown(folder, user)
-        command = [str(cluster.binaries / "initdb"), "-D", str(folder / "data"), "-U", SUPERUSER]
-        options = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
-        subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL, user=user)
-        access = folder / "data" / "pg_hba.conf"
-        access.write_text("\n".join([*rules, access.read_text()]))
+            _let_others_read(cluster.binaries.parent)
+            _let_others_through(folder)
+        cluster.initialize(rules)
         cluster.start()
         yield cluster
     finally:
@@ -124,12 +133,53 @@ def _package() -> ModuleType:
 
 @cache
 def system_user() -> str | None:
-    """PostgreSQL refuses to run as root: the account that it runs as there, able to reach its programs."""
-    if sys.platform == "win32" or os.geteuid() != 0:
+    """The account that PostgreSQL runs as where it would be root, which it refuses; made if it is not there yet."""
+    if os.geteuid() != 0:
         return None
-    _package().utils.ensure_user_exists(SYSTEM_USER)
-    _package().utils.ensure_prefix_permissions(_binaries())
+    with _machine_lock():
+        if SYSTEM_USER not in {account.pw_name for account in pwd.getpwall()}:
+            _add_account(SYSTEM_USER)
     return SYSTEM_USER
+
+
+@contextmanager
+def _machine_lock() -> Iterator[None]:
+    """Let one process at a time look what the machine lacks and add it."""
+    folder = os.open("/etc", os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _add_account(name: str) -> None:
+    command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = getattr(error, "stderr", None) or error
+        raise RuntimeError(f"PostgreSQL refuses to run as root, and no account can be made for it: {reason}") from error
+
+
+@cache
+def _let_others_read(folder: Path) -> None:
+    """Let every account read what is in a folder of programs, whatever umask they were installed with."""
+    for path in (folder, *folder.rglob("*")):
+        is_program = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
+        _permit(path, 0o555 if is_program else 0o444)
+    _let_others_through(folder)
+
+
+def _let_others_through(folder: Path) -> None:
+    for parent in folder.parents:
+        _permit(parent, 0o111)
+
+
+def _permit(path: Path, permissions: int) -> None:
+    mode = path.stat().st_mode
+    if mode & permissions != permissions:
+        path.chmod(mode | permissions)
 
 
 def free_port() -> int:
