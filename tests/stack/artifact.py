@@ -11,7 +11,7 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-from tests.template.stack import ROOT
+from tests.stack.stack import ROOT
 
 BINARIES = Path(sys.executable).parent
 
@@ -33,7 +33,7 @@ class Artifact:
             "event": event,
         }
         invocation = subprocess.run(
-            [sys.executable, "-I", "-S", ROOT / "tests/template/clean_invoke.py"],
+            [sys.executable, "-I", "-S", ROOT / "tests/stack/clean_invoke.py"],
             input=json.dumps(task),
             env={"PATH": os.environ["PATH"], **environment},
             capture_output=True,

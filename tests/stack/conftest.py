@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.template.artifact import Artifact, sam_build
-from tests.template.stack import read_template, transformed
+from tests.stack.artifact import Artifact, sam_build
+from tests.stack.stack import read_template, transformed
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,15 @@
 
 import ast
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.lms import Lms
+from tests.stack.stack import ROOT, mappings, of_type
 from tests.support import Invoke
-from tests.template.stack import ROOT, mappings, of_type
 
 FUNCTIONS = {"LinkFunction": "functions/link", "MigrateFunction": "functions/migrate"}
 # Neither is the stack's to tell: a password comes from an IAM token or a secret, the master user from the payload.
@@ -19,10 +20,16 @@ NOT_IN_TEMPLATE = {
     "MigrateFunction": {"PGUSER", "PGPASSWORD", "AWS_REGION"},
 }
 MANAGED_POLICIES = {
-    "service-role/AWSLambdaENIManagementAccess",  # a function in a VPC
     "service-role/AmazonAPIGatewayPushToCloudWatchLogs",  # access logs, once an account and region
 }
-WITHOUT_RESOURCES = [["xray:PutTraceSegments", "xray:PutTelemetryRecords"]]
+# What AWS documents for a function in a network, and for traces; neither has resources that could be named.
+WITHOUT_RESOURCES = [
+    [
+        *("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"),
+        *("ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
+    ],
+    ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -41,7 +48,7 @@ def test_no_wildcards(resources: dict[str, Any]) -> None:
         for each in mappings(role.get("Policies", []))
         if "Effect" in each
     ]
-    assert len(statements) == 8
+    assert len(statements) == 10
     assert not [each for each in statements if "*" in json.dumps(each["Action"])]
     assert all(each["Action"] in WITHOUT_RESOURCES for each in statements if "*" in json.dumps(each["Resource"]))
     assert {each["Effect"] for each in statements} == {"Allow"}
@@ -169,21 +176,103 @@ def test_alarms_watch_what_is_measured(
     ] == [[2], [1]]
 
 
-def test_own_database_is_safe(resources: dict[str, Any]) -> None:
+def test_trust_has_no_conditions(resources: dict[str, Any]) -> None:
+    """No role asks for condition keys when it is assumed: RDS Proxy and API Gateway do not send them."""
+    roles = of_type(resources, "AWS::IAM::Role").values()
+    trust = [each for role in roles for each in role["AssumeRolePolicyDocument"]["Statement"]]
+    assert [sorted(each) for each in trust] == [["Action", "Effect", "Principal"]] * len(roles)
+
+
+def test_only_a_bucket_must_be_of_the_account(resources: dict[str, Any]) -> None:
+    """A permission names an account only if its source is a bucket, whose ARN does not hold one."""
+    permissions = of_type(resources, "AWS::Lambda::Permission")
+    assert {name: each["SourceAccount"] for name, each in permissions.items() if "SourceAccount" in each} == {
+        "ServiceInvokes": {"Fn::If": ["InvokedByS3", {"Ref": "AWS::AccountId"}, {"Ref": "AWS::NoValue"}]}
+    }
+
+
+def test_a_new_account_can_have_the_api(resources: dict[str, Any]) -> None:
+    """Before the account's settings for API Gateway something else of API Gateway is there, and it opens nothing."""
+    assert resources["Api"]["DependsOn"] == "ApiGatewayAccount"
+    first = resources[resources["ApiGatewayAccount"]["DependsOn"]]
+    assert first["Type"] == "AWS::ApiGateway::ApiKey"
+    assert first["Condition"] == resources["ApiGatewayAccount"]["Condition"]
+    assert first["Properties"]["Enabled"] is False
+
+
+def test_a_failed_deployment_can_go_on() -> None:
+    """A deployment that fails is not rolled back: the database, which refuses to be deleted, would not let it."""
+    options = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    assert options["default"]["deploy"]["parameters"]["disable_rollback"] is True
+
+
+def test_nothing_with_data_or_a_name_is_replaced(resources: dict[str, Any]) -> None:
+    """The stack policy keeps whatever holds data, a fixed name or a place in the network from being replaced."""
+    allowed, denied = json.loads((ROOT / "stack-policy.json").read_text())["Statement"]
+    assert (allowed["Effect"], allowed["Action"], allowed["Resource"]) == ("Allow", "Update:*", "*")
+    assert (denied["Effect"], denied["Action"]) == ("Deny", ["Update:Replace", "Update:Delete"])
+    kinds = {"AWS::RDS::DBInstance", "AWS::RDS::DBProxy", "AWS::RDS::DBSubnetGroup"}
+    kinds |= {"AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::SecurityGroup"}
+    kept = {f"LogicalResourceId/{name}" for name, resource in resources.items() if resource["Type"] in kinds}
+    assert set(denied["Resource"]) == kept
+
+
+def test_parameters_say_what_cannot_be_changed(template: dict[str, Any]) -> None:
+    """Each parameter that would replace the database or its proxy says that it is for the first deployment."""
+    told = {
+        name
+        for name, parameter in template["Parameters"].items()
+        if "only at the first deployment" in parameter.get("Description", "").lower()
+    }
+    assert told == {"VpcId", "SubnetIds", "AvailabilityZones", "DatabaseName", "DatabaseSnapshot"}
+
+
+def test_warm_functions_give_their_sessions_back(resources: dict[str, Any]) -> None:
+    """The proxy ends an idle connection after two minutes, and the dashboard shows the sessions that are pinned."""
+    assert resources["DatabaseProxy"]["Properties"]["IdleClientTimeout"] == 120
+    assert "DatabaseConnectionsCurrentlySessionPinned" in json.dumps(resources["Dashboard"])
+
+
+def test_migrate_command_waits(template: dict[str, Any]) -> None:
+    """The command that migrates names the region for both calls, and waits for longer than the function may take."""
+    command = template["Outputs"]["MigrateCommand"]["Value"]["Fn::Sub"]
+    assert command.count("aws ") == command.count("--region ${AWS::Region}") == 2
+    waits = int(command.partition("--cli-read-timeout ")[2].split()[0])
+    assert waits > template["Resources"]["MigrateFunction"]["Properties"]["Timeout"]
+
+
+def test_access_log_names_the_person(resources: dict[str, Any]) -> None:
+    """The access log is one line of JSON, with the caller of a signed request and the client and user of a token."""
+    logged = json.loads(resources["Apiv1Stage"]["Properties"]["AccessLogSetting"]["Format"])
+    assert logged["caller"] == "$context.identity.userArn"
+    assert logged["client"] == "$context.authorizer.claims.client_id"
+    assert logged["username"] == "$context.authorizer.claims.username"
+
+
+def test_a_snapshot_can_be_restored(resources: dict[str, Any]) -> None:
+    """With a snapshot, the database gets none of the properties that the snapshot decides."""
+    database = resources["Database"]["Properties"]
+    assert database["DBSnapshotIdentifier"] == {"Ref": "DatabaseSnapshot"}
+    for name, otherwise in {
+        "DBName": {"Ref": "DatabaseName"},
+        "MasterUsername": "postgres",
+        "StorageEncrypted": True,
+    }.items():
+        assert database[name] == {"Fn::If": ["RestoresSnapshot", {"Ref": "AWS::NoValue"}, otherwise]}
+
+
+def test_own_database_is_safe(template: dict[str, Any], resources: dict[str, Any]) -> None:
     """The stack's own database is encrypted, backed up, protected from deletion, and takes TLS alone."""
     database = resources["Database"]
     assert database["DeletionPolicy"] == database["UpdateReplacePolicy"] == "Snapshot"
     kept = {
-        name: database["Properties"][name]
-        for name in (
-            "StorageEncrypted",
-            "DeletionProtection",
-            "ManageMasterUserPassword",
-            "EnableIAMDatabaseAuthentication",
-        )
+        name: database["Properties"][name] for name in ("ManageMasterUserPassword", "EnableIAMDatabaseAuthentication")
     }
     assert set(kept.values()) == {True}
-    assert database["Properties"]["BackupRetentionPeriod"] == 14
+    assert database["Properties"]["DeletionProtection"] == {"Ref": "DatabaseDeletionProtection"}
+    assert template["Parameters"]["DatabaseDeletionProtection"]["Default"] == "true"
+    assert database["Properties"]["BackupRetentionPeriod"] == {"Ref": "DatabaseBackupDays"}
+    assert template["Parameters"]["DatabaseBackupDays"]["Default"] == 14
     assert resources["DatabaseParameters"]["Properties"]["Parameters"] == {"rds.force_ssl": "1"}
     assert resources["DatabaseProxy"]["Properties"]["RequireTLS"] is True
 

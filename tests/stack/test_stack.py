@@ -14,13 +14,14 @@ import pytest
 from moto import mock_aws
 
 from local.lms import Lms
+from tests.stack.artifact import Artifact
+from tests.stack.stack import ARTIFACT, REGION, transformed
 from tests.support import load_event
-from tests.template.artifact import Artifact
-from tests.template.stack import ARTIFACT, REGION, transformed
 
 # What moto's CloudFormation does not know, or cannot make of valid properties. What refers to it gets its name.
 NOT_IN_MOTO = {
     "AWS::ApiGateway::Account",
+    "AWS::ApiGateway::ApiKey",
     "AWS::ApiGateway::Deployment",
     "AWS::ApiGateway::Stage",
     "AWS::CloudWatch::Alarm",
@@ -31,6 +32,10 @@ NOT_IN_MOTO = {
 }
 PROXY_ARN = f"arn:aws:rds:{REGION}:123456789012:db-proxy:prx-0abc"
 SECRET_ARN = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:lms-AbCdEf"
+NETWORK_INTERFACES = {
+    *("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DeleteNetworkInterface"),
+    *("ec2:DescribeSubnets", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
+}
 ALARMS = [
     *("LinkErrorsAlarm", "LinkThrottlesAlarm", "LinkDurationAlarm"),
     *("ApiErrorsAlarm", "FailedKeysAlarm", "FailedInvocationsAlarm"),
@@ -88,7 +93,7 @@ def test_stack_with_its_own_database(create: Create) -> None:
         "PGSSLROOTCERT": "/opt/certificates/rds.pem",
         "SERVICE_ROLE": "program_linking",
     }
-    assert set(_allowed(functions["pl-migrate"])) == {
+    assert set(_allowed(functions["pl-migrate"])) == NETWORK_INTERFACES | {
         *("logs:CreateLogStream", "logs:PutLogEvents"),
         *("xray:PutTraceSegments", "xray:PutTelemetryRecords"),
     }
@@ -142,6 +147,45 @@ def test_dashboard_beside_an_existing_database(create: Create) -> None:
     alarms, *widgets = _widgets()
     assert alarms["properties"]["alarms"] == [f"{name}.Arn" for name in ALARMS]
     assert "Database" not in [widget["properties"]["title"] for widget in widgets]
+
+
+def test_lists_take_spaces(create: Create) -> None:
+    """A space after the comma in a list of subnets does no harm."""
+    network = _network()
+    subnets = network["SubnetIds"].split(",")
+    function = create(
+        **network | {"SubnetIds": " , ".join(subnets)}, DatabaseHost="db.lms.example", DatabaseResourceId="db-ABC"
+    )["pl-link"]
+    assert function["VpcConfig"]["SubnetIds"] == subnets
+
+
+def test_zones_can_be_chosen(create: Create) -> None:
+    """The stack's own subnets are in the zones that a parameter names, or in the region's first two."""
+    create(AvailabilityZones=f"{REGION}b, {REGION}c")
+    subnets = boto3.client("ec2").describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["false"]}])["Subnets"]
+    assert sorted(subnet["AvailabilityZone"] for subnet in subnets) == [f"{REGION}b", f"{REGION}c"]
+
+
+def test_the_proxy_has_a_port_of_its_own(create: Create) -> None:
+    """Whatever the port of the stack's own database is, the function reaches the proxy on 5432."""
+    functions = create(DatabasePort="6000")
+    assert _environment(functions["pl-link"])["PGPORT"] == "5432"
+    assert _environment(functions["pl-migrate"])["PGPORT"] == "6000"
+    groups = boto3.client("ec2").describe_security_groups()["SecurityGroups"]
+    leaving = {
+        group["Description"].partition(".")[0]: rule["FromPort"]
+        for group in groups
+        for rule in group["IpPermissionsEgress"]
+        if "FromPort" in rule  # moto adds the rule that CloudFormation leaves out, and which has no port
+    }
+    assert leaving["Program linking, the function"] == 5432
+    assert leaving["Program linking, the proxy"] == 6000
+
+
+def test_an_existing_database_keeps_its_port(create: Create) -> None:
+    """The function reaches an existing database on the port that a parameter gives."""
+    functions = create(**_network(), DatabaseHost="db.lms.example", DatabasePort="6000", DatabaseResourceId="db-ABC")
+    assert _environment(functions["pl-link"])["PGPORT"] == "6000"
 
 
 def test_named_callers_may_invoke(create: Create) -> None:

@@ -7,7 +7,7 @@ import certifi
 import pytest
 
 from local.certificates import common_name
-from tests.template.stack import ROOT
+from tests.stack.stack import ROOT
 
 BUNDLE = ROOT / "layers/core/certificates/rds.pem"
 YEAR = 365 * 24 * 3600

@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 from local.lms import Lms
+from tests.stack.artifact import Artifact
+from tests.stack.stack import ROOT
 from tests.support import load_event
-from tests.template.artifact import Artifact
-from tests.template.stack import ROOT
 
 MEGABYTE = 1_000_000
 
