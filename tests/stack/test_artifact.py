@@ -33,7 +33,15 @@ def test_layer_holds_what_it_should(artifact: Artifact) -> None:
     top = {entry.name for entry in (artifact.layer / "python").iterdir() if not entry.name.endswith(".dist-info")}
     assert top == {
         *("annotated_types", "asn1crypto", "aws_lambda_powertools", "dateutil", "jmespath", "pg8000", "pydantic"),
-        *("pydantic_core", "program_enrollments", "scramp", "six.py", "typing_extensions.py", "typing_inspection"),
+        *(
+            "pydantic_core",
+            "program_enrollments",
+            "lambda_runtime",
+            "scramp",
+            "six.py",
+            "typing_extensions.py",
+            "typing_inspection",
+        ),
         "__pycache__",
     }
     assert (artifact.layer / "certificates/rds.pem").read_bytes() == (

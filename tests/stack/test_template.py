@@ -12,7 +12,11 @@ from local.lms import Lms
 from tests.stack.stack import ROOT, mappings, of_type
 from tests.support import Invoke
 
-FUNCTIONS = {"LinkFunction": "functions/link", "MigrateFunction": "functions/migrate"}
+# Where the code of each function is, its share of the layer included.
+FUNCTIONS = {
+    "LinkFunction": ["functions/link", "layers/core"],
+    "MigrateFunction": ["functions/migrate", "layers/core/program_enrollments"],
+}
 # Neither is the stack's to tell: a password comes from an IAM token or a secret, the master user from the payload.
 # The password comes from elsewhere, and Lambda itself tells the region.
 NOT_IN_TEMPLATE = {
@@ -36,7 +40,7 @@ WITHOUT_RESOURCES = [
 def test_environment(resources: dict[str, Any], function: str) -> None:
     """A function is told exactly the settings that its code reads."""
     told = resources[function]["Properties"]["Environment"]["Variables"].keys()
-    read = _settings_read(ROOT / FUNCTIONS[function]) | _settings_read(ROOT / "layers/core")
+    read = {name for folder in FUNCTIONS[function] for name in _settings_read(ROOT / folder)}
     assert told == read - NOT_IN_TEMPLATE[function]
 
 
@@ -73,6 +77,13 @@ def test_who_reaches_whom(resources: dict[str, Any]) -> None:
     groups = of_type(resources, "AWS::EC2::SecurityGroup")
     assert not [group for group in groups.values() if "SecurityGroupIngress" in group]
     assert all(group["SecurityGroupEgress"] for group in groups.values())
+
+
+def test_the_proxy_is_reached_on_its_own_port(resources: dict[str, Any]) -> None:
+    """The function is let out, and into the proxy, on 5432: RDS Proxy listens on no other port."""
+    out, into = resources["LinkSecurityGroup"]["Properties"]["SecurityGroupEgress"][0], resources["ProxyFromLink"]
+    assert out["FromPort"] == out["ToPort"] == {"Fn::If": ["OwnDatabase", 5432, {"Ref": "DatabasePort"}]}
+    assert into["Properties"]["FromPort"] == into["Properties"]["ToPort"] == 5432
 
 
 def test_nothing_is_public(resources: dict[str, Any]) -> None:
