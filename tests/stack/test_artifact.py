@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -78,6 +79,19 @@ def test_artifact_answers(artifact: Artifact) -> None:
     page = artifact.invoke("LinkFunction", load_event("api-link") | {"path": "/docs", "httpMethod": "GET"}, {})
     assert page["statusCode"] == 200
     assert "swagger" in page["body"]
+
+
+def test_artifact_serves_the_page(artifact: Artifact) -> None:
+    """The artifact has the page, under the address that the API has for whoever asks, and its files."""
+    event = load_event("api-link") | {"path": "/", "httpMethod": "GET", "body": None}
+    event["requestContext"] = event["requestContext"] | {"path": "/v1"}
+    index = artifact.invoke("LinkFunction", event, {})
+    assert index["statusCode"] == 200
+    assert '<base href="/v1/">' in index["body"]
+    files = re.findall(r'(?:href|src)="(page/[^"]+)"', index["body"])
+    assert len(files) == 3
+    for file in files:
+        assert artifact.invoke("LinkFunction", event | {"path": f"/{file}"}, {})["statusCode"] == 200
 
 
 def test_artifact_links(artifact: Artifact, lms: Lms) -> None:

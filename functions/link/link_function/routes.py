@@ -19,7 +19,7 @@ from link_function.requests import Detail, InvalidRequest, LinkRequest, LinkResp
 from program_enrollments import DatabaseNotReady, LinkingUnavailable
 
 DOCUMENTATION = ("/openapi.json", "/docs")
-METHODS = {"/links": "POST"} | dict.fromkeys(DOCUMENTATION, "GET")
+METHODS = {"/links": "POST"} | dict.fromkeys((*DOCUMENTATION, "/", "/page/settings.json"), "GET")
 RETRY_AFTER = {"Retry-After": "5"}
 ANSWERS: dict[HTTPStatus, tuple[str, type[BaseModel]]] = {
     HTTPStatus.OK: ("Every key was linked, or there was none.", LinkResponse),
@@ -93,6 +93,31 @@ def openapi() -> Response[str]:
 
     servers = [Server(url=api._get_base_path() or "/")]  # noqa: SLF001 - as Powertools' own page of it does
     return Response(HTTPStatus.OK.value, content_types.APPLICATION_JSON, api.get_openapi_json_schema(servers=servers))
+
+
+@api.get("/", include_in_schema=False)
+def page() -> Response[str]:
+    """The page for people, which names the address that the API has for whoever asks."""
+    from link_function import page  # noqa: PLC0415 - only whoever looks pays for it
+
+    outside: str = api.current_event["requestContext"]["path"]
+    return page.index(outside.removesuffix("/") + "/")
+
+
+@api.get("/page/settings.json", include_in_schema=False)
+def page_settings() -> Response[str]:
+    """What the page has to know of the service."""
+    from link_function import page  # noqa: PLC0415 - likewise
+
+    return page.settings()
+
+
+@api.get("/page/<version>/<name>", include_in_schema=False)
+def page_asset(version: str, name: str) -> Response[str]:
+    """A file of the page."""
+    from link_function import page  # noqa: PLC0415 - likewise
+
+    return page.asset(version, name) or _answer(HTTPStatus.NOT_FOUND, Problem(message="The page has no such file."))
 
 
 @cache

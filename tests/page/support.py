@@ -1,0 +1,47 @@
+"""What a person does on the page, in few words."""
+
+from pathlib import Path
+
+from playwright.sync_api import Download, Locator, Page, expect
+
+from local.lms import PROGRAM
+
+
+def check(page: Page, lines: str) -> None:
+    """Paste lines and check them."""
+    choose_program(page)
+    page.get_by_label("Student keys and usernames").fill(lines)
+    page.get_by_role("button", name="Check").click()
+
+
+def choose_program(page: Page, program: str = PROGRAM) -> None:
+    """Choose a program from the list, or type its UUID if there is none."""
+    field = page.get_by_label("Program", exact=True)
+    if field.evaluate("element => element.tagName") == "SELECT":
+        field.select_option(program)
+    else:
+        field.fill(program)
+
+
+def outcomes(page: Page) -> list[list[str]]:
+    """The rows of the table of outcomes: line, key, username, outcome, message."""
+    rows = page.locator("tbody tr")
+    return [[cell.inner_text() for cell in row.locator("th, td").all()] for row in rows.all()]
+
+
+def summary(page: Page) -> Locator:
+    """The sentence that sums up what became of the lines."""
+    return page.locator(".outcome .notice")
+
+
+def saved(page: Page, button: str) -> tuple[str, bytes]:
+    """Press a button that saves a file; its name and bytes."""
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=button).click()
+    download: Download = waiting.value
+    return download.suggested_filename, Path(download.path()).read_bytes()
+
+
+def see(page: Page, text: str) -> None:
+    """Wait until a text is to be seen."""
+    expect(page.get_by_text(text, exact=False).first).to_be_visible()
