@@ -15,7 +15,7 @@ SSL_PROFILES_VERSION := 1.1.2
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: .venv/installed ## the service on localhost: embedded PostgreSQL, a sample roster, one curl to try
+run: .venv/installed ## the service on localhost: embedded PostgreSQL, a sample roster, one curl to try (PORT=…)
 	@$(PYTHON) -m local.serve
 
 invoke: .venv/installed ## the function in a container, once, with EVENT and a sample database (needs Docker)
@@ -24,7 +24,7 @@ invoke: .venv/installed ## the function in a container, once, with EVENT and a s
 api: .venv/installed ## the API in front of the function in a container, with a sample database (needs Docker)
 	@$(PYTHON) -m local.containers api
 
-test: .venv/installed ## the tests, against a real PostgreSQL
+test: .venv/installed ## the tests, against an embedded PostgreSQL (SERVER=own: the empty one that PG* name)
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not slow"
 
 quick: .venv/installed ## the tests that need nothing but that PostgreSQL, and no patience
@@ -48,7 +48,7 @@ types: .venv/installed
 
 soak: .venv/installed ## faults at length: 200 kills, ten minutes of storm and of fuzzing, all through PgBouncer
 	SOAK=1 $(PYTHON) -m pytest -q -n 2 tests/faults
-	PGBOUNCER=1 $(PYTHON) -m pytest -q -n 2 tests/contract tests/integration tests/property tests/speed
+	POOLED=1 $(PYTHON) -m pytest -q -n 2 tests/linking tests/api tests/command tests/postgres tests/speed
 
 bench: .venv/installed ## what linking costs, side by side with the plain way and with the bound
 	@$(PYTHON) -m benchmarks

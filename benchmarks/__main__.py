@@ -29,7 +29,7 @@ from functions.link.app import lambda_handler
 from lambda_runtime.connection import forget_connection
 from local.invocation import invocation
 from local.lms import Lms
-from local.postgres import embedded_cluster
+from local.server import PREFIX, failing_in_a_sentence, forget_surroundings, spare_server
 from program_enrollments import connect
 from program_enrollments.linking import decisions
 from program_enrollments.linking.decisions import Batch, Plan, Reading
@@ -56,10 +56,17 @@ class Way:
 
 
 def main() -> None:
-    """Run all benchmarks against an embedded PostgreSQL of their own."""
-    with embedded_cluster() as cluster:
-        os.environ |= cluster.environment
-        with database("bench") as lms:
+    """Run all benchmarks against an embedded PostgreSQL of their own or, with SERVER=own, an empty one."""
+    with failing_in_a_sentence():
+        forget_surroundings()
+        benchmark()
+
+
+def benchmark() -> None:
+    """Run all benchmarks on that server."""
+    with spare_server() as server:
+        os.environ |= server
+        with database(f"{PREFIX}bench") as lms:
             throughput(lms)
             size(lms)
             options(lms)
@@ -301,15 +308,16 @@ def database(name: str) -> Iterator[Lms]:
     """A new database with the schema and the courses of the rosters, which PG* name."""
     forget_connection()
     with connect() as administrator:
+        administrator.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         administrator.run(f"CREATE DATABASE {name}")
-        os.environ["PGDATABASE"] = name
+        before, os.environ["PGDATABASE"] = os.environ["PGDATABASE"], name
         with connect() as connection:
             migrate(connection)
             lms = Lms(connection)
             add_courses(lms)
             yield lms
         forget_connection()
-        os.environ["PGDATABASE"] = "postgres"
+        os.environ["PGDATABASE"] = before
         administrator.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 

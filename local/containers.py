@@ -20,7 +20,8 @@ from pathlib import Path
 
 from local.postgres import embedded_cluster
 from local.roster import sample_curl
-from local.serve import sample_database
+from local.serve import fill_database, port_to_serve
+from local.server import Refused, failing_in_a_sentence, forget_surroundings, is_own
 
 ROOT = Path(__file__).parent.parent
 SAM = Path(sys.executable).with_name("sam")
@@ -47,14 +48,14 @@ def sample_service(network: str, build: Path = ROOT / ".aws-sam" / "build") -> I
         variables = {"PGHOST": THIS_MACHINE, "DB_IAM_AUTH": "false", "DB_SECRET_ARN": ""}
         json.dump({"LinkFunction": cluster.environment | variables}, file)
         file.flush()
-        with sample_database():
-            yield [
-                f"--template={build / 'template.yaml'}",
-                f"--env-vars={file.name}",
-                f"--add-host={THIS_MACHINE}:host-gateway",
-                f"--parameter-overrides=Architecture={ARCHITECTURES[platform.machine()]}",
-                "--skip-pull-image",  # unless it is not there at all
-            ]
+        fill_database()
+        yield [
+            f"--template={build / 'template.yaml'}",
+            f"--env-vars={file.name}",
+            f"--add-host={THIS_MACHINE}:host-gateway",
+            f"--parameter-overrides=Architecture={ARCHITECTURES[platform.machine()]}",
+            "--skip-pull-image",  # unless it is not there at all
+        ]
 
 
 def start_sam(*arguments: str, stdout: int | None = None) -> "subprocess.Popen[str]":
@@ -64,17 +65,21 @@ def start_sam(*arguments: str, stdout: int | None = None) -> "subprocess.Popen[s
 
 def main() -> int:
     """Invoke the function once, or serve its API until interrupted."""
-    if not (network := bridge()):
-        return _complain("There is no container engine: start Docker, or whatever else `docker` leads to.")
-    with sample_service(network) as options:
-        match sys.argv[1:]:
-            case ["invoke", event]:
-                return _wait(start_sam("invoke", "LinkFunction", f"--event={event}", *options))
-            case ["api"]:
-                port = int(os.environ.get("PORT") or DEFAULT_PORT)
-                print(f"{sample_curl(f'http://127.0.0.1:{port}')}\n\nCtrl-C stops it.", flush=True)
-                return _wait(start_sam("start-api", f"--port={port}", "--warm-containers=LAZY", *options))
-    return _complain(__doc__)
+    with failing_in_a_sentence():
+        if is_own():
+            raise Refused("Containers use the embedded PostgreSQL only: leave SERVER=own out.")
+        forget_surroundings()
+        port = port_to_serve(DEFAULT_PORT)
+        if not (network := bridge()):
+            raise Refused("There is no container engine: start Docker, or whatever else `docker` leads to.")
+        with sample_service(network) as options:
+            match sys.argv[1:]:
+                case ["invoke", event]:
+                    return _wait(start_sam("invoke", "LinkFunction", f"--event={event}", *options))
+                case ["api"]:
+                    print(f"{sample_curl(f'http://127.0.0.1:{port}')}\n\nCtrl-C stops it.", flush=True)
+                    return _wait(start_sam("start-api", f"--port={port}", "--warm-containers=LAZY", *options))
+        raise Refused(str(__doc__))
 
 
 def _wait(sam: "subprocess.Popen[str]") -> int:
@@ -82,11 +87,6 @@ def _wait(sam: "subprocess.Popen[str]") -> int:
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.signal(signal.SIGTERM, lambda *_: sam.terminate())
     return sam.wait()
-
-
-def _complain(message: str) -> int:
-    print(message, file=sys.stderr)
-    return 1
 
 
 def _address_in(network: str) -> str:

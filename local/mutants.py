@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from local.postgres import embedded_cluster
+from local.server import failing_in_a_sentence, forget_surroundings
 
 COPY = Path(".local/mutants")
 SOURCES = ("functions/link", "layers/core", "cli")
@@ -33,9 +34,11 @@ VERDICTS = {
 
 def main() -> int:
     """Test all mutants that were not tested, or those that the arguments name; return the exit status."""
+    with failing_in_a_sentence():
+        forget_surroundings()
     copy_sources()
     with embedded_cluster() as cluster:
-        environment = os.environ | cluster.environment
+        environment = os.environ | cluster.environment | {"SERVER": "own"}
         environment.pop("PYTHONPATH", None)
         program = Path(sys.executable).with_name("mutmut").absolute()
         command = [str(program), "run", "--max-children", CHILDREN, *sys.argv[1:]]

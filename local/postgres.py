@@ -26,6 +26,10 @@ START_SECONDS = 30.0
 NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
+class ClusterFailed(RuntimeError):
+    """PostgreSQL could not be started; the message says why."""
+
+
 @dataclass
 class Cluster:
     """A PostgreSQL cluster in a folder, served on a port of its own, by a process that the tests may kill."""
@@ -52,12 +56,16 @@ class Cluster:
         """Make the cluster's files; `rules` go to the top of its pg_hba.conf."""
         command = [str(self.binaries / "initdb"), "-D", str(self.folder / "data"), "-U", SUPERUSER]
         options = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
-        subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL, user=system_user(), cwd=self.folder)
+        made = subprocess.run(
+            [*command, *options], check=False, capture_output=True, text=True, user=system_user(), cwd=self.folder
+        )
+        if made.returncode:
+            raise ClusterFailed(f"PostgreSQL's files cannot be made: {made.stderr}")
         access = self.folder / "data" / "pg_hba.conf"
         access.write_text("\n".join([*rules, access.read_text()]))
 
     def start(self) -> None:
-        """Serve the cluster, and return when it takes connections; raise `RuntimeError` with its log if it does not."""
+        """Serve the cluster, and return when it takes connections; raise `ClusterFailed` with its log if not."""
         options = [
             f"port={self.port}",
             f"listen_addresses={self.addresses}",
@@ -77,7 +85,7 @@ class Cluster:
         deadline = time.monotonic() + START_SECONDS
         while not self._is_ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}")
+                raise ClusterFailed(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}")
             time.sleep(0.05)
 
     def stop(self, sign: signal.Signals = signal.SIGINT) -> None:
@@ -159,7 +167,7 @@ def _add_account(name: str) -> None:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
         reason = getattr(error, "stderr", None) or error
-        raise RuntimeError(f"PostgreSQL refuses to run as root, and no account can be made for it: {reason}") from error
+        raise ClusterFailed(f"PostgreSQL refuses to run as root, and no account can be made: {reason}") from error
 
 
 @cache

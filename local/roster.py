@@ -9,6 +9,7 @@ COURSES = [f"course-v1:ExampleX+MS{number}+2026_Fall" for number in range(101, 1
 NO_COURSE = "course-v1:ExampleX+MS199+Withdrawn"
 NAMED = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"]
 STUDENTS = 200
+USERNAMES = [*NAMED, *(f"learner{number:03}" for number in range(len(NAMED) + 1, STUDENTS + 1))]
 
 # One request that meets every kind of answer; the comment beside a key is what the roster has in store for it.
 SAMPLE_REQUEST = {
@@ -33,7 +34,7 @@ def load_sample_roster(lms: Lms) -> None:
         "SELECT FROM program_enrollments_programenrollment WHERE program_uuid = :program LIMIT 1", program=PROGRAM
     ):
         return
-    users = {username: lms.user(username) for username in [*NAMED, *map(_learner, range(len(NAMED) + 1, STUDENTS + 1))]}
+    users = {username: lms.user(username) for username in USERNAMES}
     for course_key in COURSES:
         lms.course(course_key, {"masters": None, "audit": None})
     lms.course_enrollment(users["bob"], COURSES[1], "audit")
@@ -50,11 +51,16 @@ def load_sample_roster(lms: Lms) -> None:
         lms.enrollment(f"MBA/{number}", [COURSES[number % 12]], program=SECOND_PROGRAM, curriculum=CURRICULUM)
 
 
+def count_strangers(lms: Lms) -> int:
+    """How many accounts the LMS has that `load_sample_roster` did not make."""
+    [[count]] = lms.run(
+        "SELECT count(*) FROM auth_user WHERE username != ALL(:usernames) OR email != '' OR password != '!'",
+        usernames=USERNAMES,
+    )
+    return int(count)
+
+
 def sample_curl(url: str) -> str:
     """A command that links some students of the sample roster and fails with others."""
     body = json.dumps(SAMPLE_REQUEST, indent=2)
     return f"curl -i {url}/links -H 'Content-Type: application/json' -d '{body}'"
-
-
-def _learner(number: int) -> str:
-    return f"learner{number:03}"

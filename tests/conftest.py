@@ -14,8 +14,8 @@ from lambda_runtime.connection import forget_connection
 from lambda_runtime.observability import logger
 from local.invocation import invocation
 from local.lms import Lms
-from local.postgres import embedded_cluster
-from program_enrollments import connect
+from local.server import Refused, forget_surroundings, is_own, spare_server
+from program_enrollments import ProgramEnrollmentsError, connect
 from program_enrollments.grants import grants
 from program_enrollments.migrate import migrate
 from program_enrollments.postgres.session import close
@@ -28,6 +28,17 @@ SERVICE_ROLE = "program_linking_service"
 PASSWORD = "not a secret"  # noqa: S105 - it is none
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the tests away from all that the environment leads to; end here if the server of one's own is not spare."""
+    try:
+        forget_surroundings()
+        if is_own() and not hasattr(config, "workerinput"):
+            with spare_server():
+                pass
+    except (Refused, ProgramEnrollmentsError) as error:
+        raise pytest.UsageError(str(error)) from error
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show the figures that tests recorded."""
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
@@ -38,12 +49,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[dict[str, str]]:
-    """The PG* variables of a server: the one that the environment names, else an embedded one."""
-    if "PGHOST" in os.environ:
-        yield {name: value for name, value in os.environ.items() if name.startswith("PG")}
-        return
-    with embedded_cluster() as cluster:
-        yield cluster.environment
+    """The PG* variables of an embedded server or, with SERVER=own, of the empty one that they name."""
+    with spare_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -70,8 +78,8 @@ def administrator(server: dict[str, str], worker_id: str) -> Iterator[Callable[[
 
 @pytest.fixture(scope="session")
 def way(server: dict[str, str], worker_id: str) -> Iterator[dict[str, str]]:
-    """The PG* variables that lead the service to the server: through PgBouncer where PGBOUNCER is set."""
-    if "PGBOUNCER" not in os.environ:
+    """The PG* variables that lead the service to the server: through PgBouncer where POOLED is set."""
+    if "POOLED" not in os.environ:
         yield {}
         return
     with pgbouncer(server, {f"{SERVICE_ROLE}_{worker_id}": PASSWORD}) as way:
