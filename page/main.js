@@ -59,17 +59,17 @@ function showParts(current) {
 }
 
 function showPerson() {
-  const known = person() === null ? [] : [h('span', {}, shown(person())), h('button', { type: 'button', click: signOut }, 'Sign out')];
-  fill(document.getElementById('person'), ...known);
+  const out = h('button', { type: 'button', click: signOut }, 'Sign out');
+  const known = needsSignIn() ? h('button', { type: 'button', click: signIn }, 'Sign in') : person() !== null && [shown(person()), out];
+  fill(document.getElementById('person'), known);
 }
 
 function showSignIn() {
   fill(document.getElementById('parts'));
-  showPerson();
   fill(main, h('h1', {}, 'Sign in'),
     signInFault ? fault(signInFault) : null,
     h('p', {}, 'Link student keys to accounts of the LMS, and see who is linked, who waits and why.'),
-    h('button', { type: 'button', class: 'main', click: () => signIn() }, 'Sign in'));
+    h('button', { type: 'button', class: 'main', click: signIn }, 'Sign in'));
 }
 
 async function start() {
@@ -87,7 +87,7 @@ async function start() {
     return;
   }
   addEventListener('hashchange', () => show({ isMove: true }));
-  addEventListener('signed-out', () => { showPerson(); });
+  addEventListener('signed-out', showPerson);
   await show({ isMove: false });
 }
 

@@ -31,7 +31,8 @@ export function may(what) {
 
 /** The access token, renewed if it is about to expire; null if the service needs none. Raise `SignInFailed`. */
 export async function accessToken() {
-  if (pool === null || session === null) return null;
+  if (pool === null) return null;
+  if (session === null) throw new SignInFailed('You are signed out. Sign in, then try again.');
   if (Date.now() > session.expires - RENEW_BEFORE_SECONDS * 1000) await renew();
   return session.token;
 }
@@ -91,7 +92,7 @@ async function renew() {
     session = sessionOf({ refresh_token: refreshToken, ...tokens });
   } catch {
     session = null;
-    dispatchEvent(new Event('signed-out'));
+    dispatchEvent(new Event('signed-out')); // the frame of the page listens
     throw new SignInFailed('Your sign-in has expired. Sign in again; what was done so far stays done, and repeating is safe.');
   }
 }

@@ -1,0 +1,149 @@
+"""Signing in at a Cognito user pool, of which a small server in the tests plays the part."""
+
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from local.lms import Lms
+from local.serve import Gateway
+from tests.page.cognito import CLIENT, LINK, READ, Pool, serve_pool
+from tests.page.conftest import serving
+from tests.page.support import check, summary
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
+    """A pool that the service's settings name."""
+    pool = Pool()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), serve_pool(pool))) as url:
+        monkeypatch.setenv("COGNITO_URL", url.rstrip("/"))
+        monkeypatch.setenv("COGNITO_CLIENT_ID", CLIENT)
+        monkeypatch.setenv("COGNITO_READ_SCOPE", READ)
+        monkeypatch.setenv("COGNITO_LINK_SCOPE", LINK)
+        yield pool
+
+
+@pytest.fixture
+def url(sample: Lms, pool: Pool) -> Iterator[str]:
+    """The service behind an API Gateway that wants a token of the pool for all but the page."""
+
+    class GuardedGateway(Gateway):
+        def answer(self) -> None:
+            token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            scopes = pool.tokens.get(token, "").split()
+            is_open = self.path.partition("?")[0] == "/" or self.path.startswith("/page/")
+            if is_open or LINK in scopes or (self.command == "GET" and READ in scopes):
+                super().answer()
+            else:
+                self.send_error(403 if scopes else 401)
+
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), GuardedGateway)) as url:
+        yield url
+
+
+def sign_in(page: Page) -> None:
+    """Press the button of the page, not the one in its head."""
+    page.locator("main").get_by_role("button", name="Sign in").click()
+
+
+def test_signing_in_and_linking(page: Page, pool: Pool) -> None:
+    """Without a sign-in there is nothing but the way to it; after it the page links with the token."""
+    expect(page.get_by_role("navigation").get_by_role("link")).to_have_count(0)
+    sign_in(page)
+    expect(page.locator("#person")).to_contain_text("registrar")
+    asked = pool.requests[0]
+    assert asked["code_challenge_method"] == "S256"
+    assert asked["scope"] == f"openid {READ} {LINK}"
+    check(page, "student-001,alice")
+    page.get_by_role("button", name="Link 1 learner").click()
+    expect(summary(page)).to_contain_text("1 line linked")
+
+
+def test_the_address_survives_signing_in(page: Page, url: str) -> None:
+    """Whoever opens an address deep in the page is there after signing in, and the code is not in the address."""
+    page.goto(f"{url}#/link?program=5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a10")
+    page.reload()
+    sign_in(page)
+    expect(page.get_by_label("Program", exact=True)).to_have_value("5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a10")
+    assert page.url == f"{url}#/link?program=5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a10"
+
+
+def test_tokens_stay_in_memory(page: Page) -> None:
+    """Nothing of a sign-in is left in the browser's storage or cookies, and a reload asks for it again."""
+    sign_in(page)
+    expect(page.locator("#person")).to_contain_text("registrar")
+    assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
+    page.reload()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ({"refusal": "Not <b>you</b>"}, "Signing in was refused: Not <b>you</b>"),
+        ({"state": "another"}, "This sign-in was not begun in this window, so it is not used. Sign in again."),
+        ({"nonce": "another"}, "The answer belongs to another sign-in, so it is not used. Sign in again."),
+    ],
+)
+def test_a_sign_in_that_fails(page: Page, pool: Pool, fault: dict[str, str], sentence: str) -> None:
+    """A refusal and an answer that belongs to another sign-in end at the way to sign in, with a reason."""
+    for name, value in fault.items():
+        setattr(pool, name, value)
+    sign_in(page)
+    expect(page.get_by_role("alert")).to_have_text(sentence)
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_a_code_of_somebody_else_is_not_used(page: Page, pool: Pool, url: str) -> None:
+    """An address with a code that this window did not ask for signs nobody in."""
+    page.goto(f"{url}?code=stolen&state=guessed")
+    expect(page.get_by_role("alert")).to_contain_text("not begun in this window")
+    assert pool.tokens == {}
+    assert page.url == url
+
+
+def test_a_person_without_a_right_to_the_service(page: Page, pool: Pool) -> None:
+    """Whoever signs in without one of the scopes learns whom to ask, and can sign out again."""
+    pool.scopes = "openid"
+    sign_in(page)
+    expect(page.get_by_role("alert")).to_contain_text("have no right to this service")
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
+def test_a_person_who_may_only_read(page: Page, pool: Pool) -> None:
+    """Whoever may read but not link is told so, and cannot press Check."""
+    pool.scopes = f"openid {READ}"
+    sign_in(page)
+    expect(page.get_by_text("Your sign-in is for reading only")).to_be_visible()
+    expect(page.get_by_role("button", name="Check")).to_be_disabled()
+
+
+def test_a_token_is_renewed_before_it_expires(page: Page, pool: Pool) -> None:
+    """A token that is about to expire is renewed without a word."""
+    pool.expires_in = 30
+    sign_in(page)
+    check(page, "student-001,alice")
+    expect(summary(page)).to_contain_text("1 can be linked")
+    assert len(pool.tokens) > 1
+
+
+def test_a_sign_in_that_expires(page: Page, pool: Pool) -> None:
+    """Where a token cannot be renewed, the page says so, keeps what is on it, and shows the way to sign in."""
+    pool.expires_in = 30
+    pool.renews = False
+    sign_in(page)
+    check(page, "student-001,alice")
+    expect(summary(page)).to_contain_text("Your sign-in has expired. Sign in again")
+    expect(page.get_by_label("Student keys and usernames")).to_have_value("student-001,alice")
+    expect(page.locator("#person").get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_signing_out(page: Page) -> None:
+    """Signing out ends at the way to sign in, also after a reload."""
+    sign_in(page)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
