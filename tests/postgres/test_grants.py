@@ -27,6 +27,17 @@ PRIVILEGES = {
 }
 COLUMN_PRIVILEGES = {
     ("auth_user", "SELECT"): {"id", "username", "is_active"},
+    ("program_enrollments_historicalprogramcourseenrollment", "SELECT"): {
+        *("id", "status", "course_enrollment_id"),
+        *("history_id", "history_date", "history_type", "history_user_id"),
+    },
+    ("program_enrollments_historicalprogramenrollment", "SELECT"): {
+        *("id", "external_user_key", "curriculum_uuid", "status", "user_id"),
+        *("history_id", "history_date", "history_type", "history_user_id"),
+    },
+    ("student_courseenrollment_history", "SELECT"): {
+        *("id", "mode", "is_active", "history_date", "history_type", "history_user_id"),
+    },
     ("program_enrollments_programcourseenrollment", "UPDATE"): {"course_enrollment_id", "modified"},
     ("program_enrollments_programenrollment", "UPDATE"): {"user_id", "modified"},
     ("student_courseenrollment", "UPDATE"): {"is_active", "mode"},
@@ -59,6 +70,7 @@ REFUSED = [
     "INSERT INTO program_enrollments_courseaccessroleassignment (role) VALUES ('staff')",
     "INSERT INTO course_overviews_courseoverview (id) VALUES ('mine')",
     "SELECT * FROM program_enrollments_historicalprogramenrollment",
+    "SELECT user_id FROM student_courseenrollment_history",
     "UPDATE program_enrollments_historicalprogramenrollment SET history_type = '+'",
     "DELETE FROM student_courseenrollment_history",
 ]

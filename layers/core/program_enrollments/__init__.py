@@ -11,6 +11,7 @@ from program_enrollments.errors import (
 from program_enrollments.linking.outcomes import Code, Failure, Outcome
 from program_enrollments.linking.verb import check_database, link_program_enrollments
 from program_enrollments.postgres.connect import connect
+from program_enrollments.reading.verbs import NoSuchLearner, read_enrollments, read_learner, read_programs
 
 __all__ = [
     "Code",
@@ -18,6 +19,7 @@ __all__ = [
     "DatabaseNotReady",
     "Failure",
     "LinkingUnavailable",
+    "NoSuchLearner",
     "Outcome",
     "ProgramEnrollmentsError",
     "Refused",
@@ -25,4 +27,7 @@ __all__ = [
     "check_database",
     "connect",
     "link_program_enrollments",
+    "read_enrollments",
+    "read_learner",
+    "read_programs",
 ]

@@ -13,19 +13,26 @@ from program_enrollments.postgres.session import Connection, Session
 DATABASE = "openedx"
 LONGEST_SECONDS = 60.0
 
-# Of an account, linking reads neither its e-mail nor its password's hash.
+# Of an account, the service reads neither its e-mail nor its password's hash.
 PRIVILEGES = {
     "auth_user": "SELECT (id, username, is_active)",
     "course_modes_coursemode": "SELECT",
     "course_overviews_courseoverview": "SELECT",
     "program_enrollments_courseaccessroleassignment": "SELECT, DELETE",
-    "program_enrollments_historicalprogramcourseenrollment": "INSERT",
-    "program_enrollments_historicalprogramenrollment": "INSERT",
+    "program_enrollments_historicalprogramcourseenrollment": (
+        "INSERT, SELECT (id, status, course_enrollment_id, history_id, history_date, history_type, history_user_id)"
+    ),
+    "program_enrollments_historicalprogramenrollment": (
+        "INSERT, SELECT (id, external_user_key, curriculum_uuid, status, user_id,"
+        " history_id, history_date, history_type, history_user_id)"
+    ),
     "program_enrollments_programcourseenrollment": "SELECT, UPDATE (course_enrollment_id, modified)",
     "program_enrollments_programenrollment": "SELECT, UPDATE (user_id, modified)",
     "student_courseaccessrole": "SELECT, INSERT",
     "student_courseenrollment": "SELECT, INSERT, UPDATE (is_active, mode)",
-    "student_courseenrollment_history": "INSERT",
+    "student_courseenrollment_history": (
+        "INSERT, SELECT (id, mode, is_active, history_date, history_type, history_user_id)"
+    ),
 }
 
 

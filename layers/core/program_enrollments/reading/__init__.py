@@ -1,0 +1,1 @@
+"""Who is linked, who waits, and what is amiss: everything here only reads."""

@@ -1,0 +1,154 @@
+"""Read programs, their enrollments, and all about one learner; each in a transaction that can write nothing."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+from uuid import UUID
+
+from program_enrollments.errors import Contention, LinkingUnavailable
+from program_enrollments.limits import LONGEST_KEY, LONGEST_USERNAME, fault
+from program_enrollments.postgres.session import Connection, Session
+from program_enrollments.reading import queries
+from program_enrollments.reading.answers import Enrollment, Learner, ListedEnrollment, Page, Program, Status
+from program_enrollments.reading.findings import findings_of
+from program_enrollments.reading.history import SHOWN_ROWS, changes
+
+LONGEST_SECONDS = 60.0
+USUAL_PAGE, LARGEST_PAGE = 100, 1_000
+
+
+class NoSuchLearner(LookupError):
+    """No enrollment has the key, or no account the username; `similar_keys` of the program differ only in case."""
+
+    def __init__(self, similar_keys: Sequence[str]) -> None:
+        super().__init__("There is no such learner.")
+        self.similar_keys = similar_keys
+
+
+def read_programs(connection: Connection, *, seconds: float = LONGEST_SECONDS) -> list[Program]:
+    """Read how many enrollments each program has, how many are linked and how many wait; in the order of the UUIDs.
+
+    This verb and the others raise `LinkingUnavailable` if the database is out of time, `ConnectionLost` if the
+    connection went away, and `DatabaseNotReady` if tables or privileges are missing.
+    """
+    with _reading(connection, seconds) as session:
+        return session.query(queries.PROGRAMS) or []
+
+
+def read_enrollments(  # noqa: PLR0913 - the filters, by name
+    connection: Connection,
+    program_uuid: UUID | str,
+    *,
+    waiting: bool | None = None,
+    status: Status | None = None,
+    curriculum_uuid: UUID | str | None = None,
+    after: int | None = None,
+    before: int | None = None,
+    page_size: int = USUAL_PAGE,
+    seconds: float = LONGEST_SECONDS,
+) -> Page:
+    """Read one page of a program's enrollments, oldest first: those after an id, or the last ones before an id.
+
+    `waiting`, `status` and `curriculum_uuid` are filters if they are not None; `page_size` is at most 1,000. Raise
+    `ValueError` for what is malformed.
+    """
+    if not 1 <= page_size <= LARGEST_PAGE:
+        raise ValueError(f"page_size={page_size} is not from 1 to {LARGEST_PAGE}")
+    if after is not None and before is not None:
+        raise ValueError("a page is either after an id or before one")
+    with _reading(connection, seconds) as session:
+        rows = session.query(
+            queries.ENROLLMENTS,
+            program_uuid=_uuid(program_uuid),
+            curriculum_uuid=_uuid(curriculum_uuid),
+            waiting=waiting,
+            status=status,
+            position=after if before is None else -before,
+            direction=1 if before is None else -1,
+            rows=page_size + 1,
+        )
+    return _page(rows or [], page_size, after, before)
+
+
+def read_learner(
+    connection: Connection,
+    *,
+    external_user_key: str | None = None,
+    username: str | None = None,
+    program_uuid: UUID | str | None = None,
+    seconds: float = LONGEST_SECONDS,
+) -> Learner:
+    """Read all about the enrollments of an external user key, or of the account with a username.
+
+    `program_uuid` leaves out other programs. Raise `NoSuchLearner` if there is no such key or account, and `ValueError`
+    unless exactly one of them is given, or if one is malformed.
+    """
+    if (external_user_key is None) == (username is None):
+        raise ValueError("a learner has either an external_user_key or a username")
+    _refuse_faulty("external_user_key", external_user_key, LONGEST_KEY)
+    _refuse_faulty("username", username, LONGEST_USERNAME)
+    with _reading(connection, seconds) as session:
+        read = session.query(
+            queries.LEARNER,
+            external_user_key=external_user_key,
+            username=username,
+            program_uuid=_uuid(program_uuid),
+            history_rows=SHOWN_ROWS + 1,
+        )
+    if not read["enrollments"] and not read["account"]:
+        raise NoSuchLearner(read["similar_keys"])
+    enrollments = [_with_changes(enrollment) for enrollment in read["enrollments"]]
+    return {
+        "account": read["account"],
+        "enrollments": enrollments,
+        "findings": findings_of(read["account"], enrollments),
+    }
+
+
+@contextmanager
+def _reading(connection: Connection, seconds: float) -> Iterator[Session]:
+    """A transaction that reads only, and in which times are UTC."""
+    session = Session(connection, time.monotonic() + seconds)
+    try:
+        with session.transaction(commit=False):
+            session.script("SET TRANSACTION READ ONLY; SET LOCAL TimeZone = 'UTC'")
+            yield session
+    except Contention as error:
+        # A standby cancels what stands in the way of its replay.
+        raise LinkingUnavailable(f"The database broke off the reading: {error}. Ask again.") from error
+
+
+def _uuid(value: UUID | str | None) -> str | None:
+    return None if value is None else str(UUID(str(value)))
+
+
+def _refuse_faulty(name: str, text: str | None, longest: int) -> None:
+    if text is not None and (what := fault(text, longest)):
+        raise ValueError(f"{name} {what}")
+
+
+def _page(rows: Sequence[tuple[int, ListedEnrollment]], page_size: int, after: int | None, before: int | None) -> Page:
+    """Drop the row that says whether there are more, at the far end of the direction that was read in."""
+    has_more = len(rows) > page_size
+    rows = rows[:page_size] if before is None else rows[-page_size:]
+    first, last = (rows[0][0], rows[-1][0]) if rows else ((after or 0) + 1, (before or 0) - 1)
+    return Page(
+        results=[enrollment for _, enrollment in rows],
+        next_after=last if has_more or before is not None else None,
+        previous_before=first if after is not None or (has_more and before is not None) else None,
+    )
+
+
+def _with_changes(enrollment: dict[str, Any]) -> Enrollment:
+    """The enrollment as it was read, with each history told by what changed."""
+    courses = [_course_with_changes(course) for course in enrollment["courses"]]
+    return cast("Enrollment", enrollment | {"courses": courses, "history": changes(enrollment["history"])})
+
+
+def _course_with_changes(course: dict[str, Any]) -> dict[str, Any]:
+    entered = course["course_enrollment"]
+    return course | {
+        "course_enrollment": entered and entered | {"history": changes(entered["history"])},
+        "history": changes(course["history"]),
+    }
