@@ -11,7 +11,6 @@ import pytest
 
 from lambda_runtime.connection import _secrets
 from lambda_runtime.observability import logger
-from link_function import routes
 
 
 class OutOfTime(BaseException):
@@ -43,8 +42,6 @@ def worker_id() -> str:
 
 
 @pytest.fixture(autouse=True)
-def nothing_made_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_made_before() -> None:
     """Make anew what is made once in a process: it was made before it was mutated."""
     _secrets.cache_clear()
-    routes._document.cache_clear()  # noqa: SLF001
-    monkeypatch.setattr(routes.api, "_create_route_key", lambda *_: None)  # which warns of a route that is there

@@ -1,48 +1,46 @@
 """The Lambda's entry: HTTP through API Gateway, or the request itself as the payload of a direct invocation."""
 
+from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambda_runtime.observability import FAILED, logger, report_failure
+from lambda_runtime.observability import logger
 from link_function import routes, service
-from link_function.requests import InvalidRequest, read_direct
-from program_enrollments import DatabaseNotReady, LinkingUnavailable
+from link_function.events import caller, is_proxy_event, other_door, request_id, response
+from link_function.failures import LinkingFailed, failure
+from link_function.refusals import read
+from link_function.requests import LinkRequest
 
-
-class LinkingFailed(Exception):
-    """Something went wrong that nobody foresaw; the log says what."""
+__all__ = ["LinkingFailed", "lambda_handler"]
 
 
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: Any, context: LambdaContext) -> dict[str, Any]:  # noqa: ANN401 - anything may come
     """Answer an API Gateway proxy event with a response, and a direct invocation with the bare answer.
 
-    A direct invocation raises `InvalidRequest` where the payload is malformed, `LinkingUnavailable` where the database
-    is out of reach or out of time, `DatabaseNotReady` where it is not fit for linking, and else `LinkingFailed`.
+    A direct invocation raises `InvalidRequest` if the payload is malformed, `LinkingUnavailable` if the database is out
+    of reach or out of time, `DatabaseNotReady` if it is not fit for linking, and else `LinkingFailed`.
     """
-    match event:
-        case {"httpMethod": str(), "path": str()}:
-            logger.set_correlation_id(_request_id(event) or context.aws_request_id)
-            return routes.resolve(event, context)
-        case _:
-            logger.set_correlation_id(context.aws_request_id)
-            return _answer_directly(event, context)
+    logger.set_correlation_id(context.aws_request_id)
+    if is_proxy_event(event):
+        logger.set_correlation_id(request_id(event) or context.aws_request_id)
+        if (who := caller(event)) is not None:
+            logger.append_keys(caller=who)
+        return routes.resolve(event, context)
+    if (door := other_door(event)) is not None:
+        return _refuse_door(door)
+    return _answer_directly(event, context)
 
 
-def _answer_directly(event: Any, context: LambdaContext) -> dict[str, Any]:  # noqa: ANN401 - likewise
+def _answer_directly(event: object, context: LambdaContext) -> dict[str, Any]:
     try:
-        return service.link(read_direct(event), context).model_dump(mode="json", exclude_none=True)
-    except (InvalidRequest, LinkingUnavailable, DatabaseNotReady):
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, its words are not for callers
-        report_failure(error)
-        raise LinkingFailed(FAILED) from None
+        return service.link(read(LinkRequest, event), context).model_dump(mode="json", exclude_none=True)
+    except Exception as error:  # noqa: BLE001 - one place says what becomes of each
+        raise failure(error).error from None
 
 
-def _request_id(event: dict[str, Any]) -> str | None:
-    """API Gateway's own id of a request."""
-    match event:
-        case {"requestContext": {"requestId": str(request_id)}}:
-            return request_id
-    return None
+def _refuse_door(door: str) -> dict[str, Any]:
+    message = f"This is an event of {door}; send requests through a REST API of API Gateway, or invoke directly."
+    logger.error("Event of another front door", extra={"reason": message})
+    return response(HTTPStatus.NOT_IMPLEMENTED, {"message": message, "details": []})
