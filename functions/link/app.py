@@ -5,11 +5,11 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambda_runtime.events import caller, is_proxy_event, other_door, request_id, response
 from lambda_runtime.observability import logger
+from lambda_runtime.refusals import read
 from link_function import routes, service
-from link_function.events import caller, is_proxy_event, other_door, request_id, response
 from link_function.failures import LinkingFailed, failure
-from link_function.refusals import read
 from link_function.requests import LinkRequest
 
 __all__ = ["LinkingFailed", "lambda_handler"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from functions.link.app import lambda_handler
-from link_function.refusals import InvalidRequest
+from lambda_runtime.refusals import InvalidRequest
 from local.invocation import invocation
 from local.lms import PROGRAM
 from tests.support import call_api, load_event

@@ -8,8 +8,8 @@ import pytest
 
 from functions.link.app import LinkingFailed, lambda_handler
 from lambda_runtime.connection import forget_connection
+from lambda_runtime.refusals import InvalidRequest
 from link_function import service
-from link_function.refusals import InvalidRequest
 from local.invocation import invocation
 from local.lms import DEMO_COURSE, PROGRAM, Lms
 from tests.support import Invoke, Post, Printed, call_api, load_event

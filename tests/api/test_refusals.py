@@ -5,7 +5,7 @@ import string
 import pytest
 from pydantic_core._pydantic_core import list_all_errors
 
-from link_function.refusals import ANY_OTHER, SENTENCES, InvalidRequest, read, sentence
+from lambda_runtime.refusals import ANY_OTHER, SENTENCES, InvalidRequest, read, sentence
 from link_function.requests import LinkRequest
 from tests.api.test_bad_input import OBJECTS, keys
 

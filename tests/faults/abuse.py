@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from functions.link.app import lambda_handler
-from link_function.refusals import InvalidRequest
+from lambda_runtime.refusals import InvalidRequest
 from local.invocation import invocation
 from local.lms import Lms
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from lambda_runtime.observability import FAILED, logger, report_failure
-from link_function.refusals import InvalidRequest, Problem
+from lambda_runtime.refusals import InvalidRequest, Problem
 from program_enrollments import DatabaseNotReady, LinkingUnavailable
 
 RETRY_AFTER = {"Retry-After": "5"}

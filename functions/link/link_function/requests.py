@@ -1,7 +1,6 @@
 """What goes in and what comes out, as pydantic models; the OpenAPI document is made from them."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, Self
@@ -9,12 +8,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
-from link_function.refusals import Detail, Fields, InvalidRequest, Text, fault, not_a_request, shown
+from lambda_runtime.refusals import Fields, Text, fault, shown
 from program_enrollments import Code
 from program_enrollments.limits import LONGEST_KEY, LONGEST_USERNAME, MOST_KEYS, caseless
 
-# Lambda takes and gives 6 MB; the rest is for the envelope.
-LARGEST_BODY = 6_000_000
+# Lambda gives 6 MB; the rest is for the envelope.
 LARGEST_ANSWER = 5_950_000
 # What a failed key costs in the answer, besides itself and its username: a message, another username, a code.
 MESSAGE_BYTES = 400
@@ -102,38 +100,6 @@ def fitting(errors: Mapping[str, str]) -> dict[str, str]:
     if _answer_bytes(errors.values()) <= most_bytes:
         return dict(errors)
     return {key: _cut(message, most_bytes // len(errors)) for key, message in errors.items()}
-
-
-def read_json(text: str) -> dict[str, Any]:
-    """Read the JSON object of a body, more strictly than Python does by itself; raise `InvalidRequest`."""
-    if len(text) > LARGEST_BODY:
-        raise not_a_request(
-            "is larger than 6 MB: send the keys in several batches", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        )
-    try:
-        value = json.loads(text, object_pairs_hook=_without_repetition, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InvalidRequest("The body is not JSON.", [Detail(where=where, what="stops being JSON here")]) from error
-    except RecursionError as error:
-        raise not_a_request("is nested too deeply") from error
-    except ValueError as error:
-        raise not_a_request("holds a number that is too long") from error
-    if not isinstance(value, dict):
-        raise not_a_request("is no JSON object")
-    return value
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        repeated = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise InvalidRequest("The body names a key twice.", [Detail(where=shown(repeated), what="occurs twice")])
-    return members
-
-
-def _refuse_constant(name: str) -> Any:  # noqa: ANN401 - never returns
-    raise InvalidRequest("The body is not JSON.", [Detail(where=name, what="is no JSON value")])
 
 
 def _answer_bytes(strings: Iterable[str]) -> int:

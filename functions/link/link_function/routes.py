@@ -12,11 +12,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
+from lambda_runtime.bodies import read_json
+from lambda_runtime.events import base_path, response, route_event
+from lambda_runtime.refusals import Detail, InvalidRequest, Problem, invalid
 from link_function import service
-from link_function.events import base_path, response, route_event
 from link_function.failures import failure
-from link_function.refusals import Detail, InvalidRequest, Problem, invalid
-from link_function.requests import EXAMPLES, LinkRequest, LinkResponse, read_json
+from link_function.requests import EXAMPLES, LinkRequest, LinkResponse
 
 ANSWERS: dict[HTTPStatus, tuple[str, type[BaseModel]]] = {
     HTTPStatus.OK: ("Every key is linked to its account now, or there was none.", LinkResponse),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from link_function.refusals import Detail, InvalidRequest, shown
+from lambda_runtime.refusals import Detail, InvalidRequest, shown
 
 JSON = "application/json"
 
