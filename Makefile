@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run invoke api test quick slow check types soak bench mutants audit format build lock certificates clean
+.PHONY: help run invoke api stack test quick slow check types soak bench mutants audit format build lock certificates clean
 
 export PYTHONPATH := functions/link:functions/roster:layers/core:cli
 export SAM_CLI_TELEMETRY := 0
@@ -24,13 +24,16 @@ invoke: .venv/installed ## the function in a container, once, with EVENT and a s
 api: .venv/installed ## the API in front of the function in a container, with a sample database (needs Docker)
 	@$(PYTHON) -m local.containers api
 
+stack: .venv/installed .tools/stack/installed ## the whole stack on a local AWS, with a sample database, without Docker
+	@$(PYTHON) -m local.stack
+
 test: .venv/installed ## the tests, against an embedded PostgreSQL (SERVER=own: the empty one that PG* name)
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not slow"
 
 quick: .venv/installed ## the tests that need nothing but that PostgreSQL, and no patience
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not (browser or builds or containers or stack or storm or slow)"
 
-slow: .venv/installed ## the tests that `make test` leaves out
+slow: .venv/installed .tools/stack/installed ## the tests that `make test` leaves out
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m slow
 
 check: .venv/installed .tools/checkov/installed ## what a machine can tell of the code: style, types, templates

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from lambda_runtime.observability import logger
 from local.invocation import invocation
 from local.lms import Lms
 from local.server import Refused, forget_surroundings, is_own, spare_server
+from local.stack import Service, build, deployed_service
 from program_enrollments import ProgramEnrollmentsError, connect
 from program_enrollments.grants import grants
 from program_enrollments.migrate import migrate
@@ -45,6 +47,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in report.user_properties:
             if name == "figures":
                 terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {value}")
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `sam build` built the checkout."""
+    return build(tmp_path_factory.mktemp("sam"))
+
+
+@pytest.fixture(scope="session")
+def service(built: Path) -> Iterator[Service]:
+    """The stack on a local AWS, for all tests of the xdist group `stack`; each leaves it as it was."""
+    with deployed_service(built) as service:
+        yield service
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse
+import yaml
 
 from tests.stack.stack import ROOT
-
-BINARIES = Path(sys.executable).parent
 
 
 @dataclass(frozen=True)
@@ -46,24 +44,13 @@ class Artifact:
         return result["answer"]
 
 
-def sam_build(folder: Path) -> Artifact:
-    """Build the checkout's template into a folder."""
-    command = [
-        str(BINARIES / "sam"),
-        "build",
-        "--build-dir",
-        str(folder / "build"),
-        "--cache-dir",
-        str(folder / "cache"),
-    ]
-    environment = os.environ | {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-west-1"}
-    build = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert build.returncode == 0, build.stderr
-    resources = yaml_parse((folder / "build/template.yaml").read_text())["Resources"]
+def artifact(built: Path) -> Artifact:
+    """What is in the folder that `sam build` built into."""
+    resources = yaml.safe_load((built / "template.yaml").read_text())["Resources"]
     return Artifact(
-        layer=folder / "build" / resources["CoreLayer"]["Properties"]["ContentUri"],
+        layer=built / resources["CoreLayer"]["Properties"]["ContentUri"],
         functions={
-            name: (folder / "build" / resource["Properties"]["CodeUri"]).resolve()
+            name: (built / resource["Properties"]["CodeUri"]).resolve()
             for name, resource in resources.items()
             if resource["Type"] == "AWS::Serverless::Function"
         },

@@ -1,10 +1,12 @@
 """The template as a person writes it, and as CloudFormation gets it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.stack.artifact import Artifact, sam_build
+from tests.stack.artifact import Artifact
+from tests.stack.artifact import artifact as read_artifact
 from tests.stack.stack import read_template, transformed
 
 
@@ -21,6 +23,6 @@ def resources(template: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+def artifact(built: Path) -> Artifact:
     """What `sam build` makes of the checkout."""
-    return sam_build(tmp_path_factory.mktemp("sam"))
+    return read_artifact(built)
