@@ -56,9 +56,8 @@ soak: .venv/installed ## faults at length: 200 kills, ten minutes of storm and o
 bench: .venv/installed ## what linking costs, side by side with the plain way and with the bound
 	@$(PYTHON) -m benchmarks
 
-# Its databases are cloned in memory, where there is any to be had.
 mutants: .tools/mutants/installed ## how many changed programs the tests catch; takes up where it was stopped
-	@TMPDIR=/dev/shm .tools/mutants/bin/python -m local.mutants
+	@.tools/mutants/bin/python -m local.mutants
 
 audit: .tools/audit/installed ## whether a locked package has a known hole; fails where nobody can tell
 	@found=$$(.tools/audit/bin/pip-audit --strict --disable-pip --progress-spinner off \
