@@ -1,12 +1,16 @@
 """The OpenAPI document, and the page that shows it. Powertools' models of it take 0.1 s to import: only if asked."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi import swagger_ui
 from aws_lambda_powertools.event_handler.openapi.models import Server
+from pydantic import BaseModel
+
+from link_function.reading import QUESTIONS
 
 TITLE = "Program linking"
 DESCRIPTION = (
@@ -27,7 +31,19 @@ def document(api: APIGatewayRestResolver, address: str) -> dict[str, Any]:
     described: dict[str, Any] = json.loads(text)
     for name in FOREIGN_SCHEMAS & described["components"]["schemas"].keys():
         del described["components"]["schemas"][name]
+    for operation in (operation for path in described["paths"].values() for operation in path.values()):
+        if "HTTPValidationError" in json.dumps(operation["responses"].get("422")):
+            del operation["responses"]["422"]
+    for path, question in QUESTIONS.items():
+        described["paths"][path]["get"].setdefault("parameters", []).extend(_parameters(question))
     return described
+
+
+def _parameters(question: type[BaseModel]) -> Iterator[dict[str, Any]]:
+    """What the router does not read itself, so that nothing but what is known and there once gets through."""
+    for name, described in question.model_json_schema()["properties"].items():
+        schema = {word: value for word, value in described.items() if value is not None and word != "description"}
+        yield {"name": name, "in": "query", "description": described["description"], "schema": schema}
 
 
 def page(api: APIGatewayRestResolver, address: str) -> str:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from lambda_runtime.bodies import read_json
 from lambda_runtime.events import base_path, response, route_event
 from lambda_runtime.refusals import Detail, InvalidRequest, Problem, invalid
-from link_function import service
+from link_function import reading, service
 from link_function.failures import failure
 from link_function.requests import EXAMPLES, LinkRequest, LinkResponse
 
@@ -30,6 +30,7 @@ ANSWERS: dict[HTTPStatus, tuple[str, type[BaseModel]]] = {
 }
 
 api = APIGatewayRestResolver(enable_validation=True, json_body_deserializer=read_json)
+api.include_router(reading.router)
 
 
 def resolve(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def resolve(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     except InvalidRequest as error:
         refused = failure(error)
         return response(refused.status, refused.problem.model_dump())
-    api.append_context(address=base_path(event))  # type: ignore[no-untyped-call]
+    api.append_context(address=base_path(event), event=event)  # type: ignore[no-untyped-call]
     return api.resolve(seen, context)
 
 

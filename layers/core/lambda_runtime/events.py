@@ -6,6 +6,7 @@ Nothing but method, path, stage, media type and body reaches the router, so that
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -69,6 +70,14 @@ def base_path(event: Mapping[str, Any]) -> str:
             return path.rstrip("/").removesuffix(route)
         case {"path": str(path), "stage": str(stage)} if path.startswith(f"/{stage}/"):
             return f"/{stage}"
+    return ""
+
+
+def origin(event: Mapping[str, Any]) -> str:
+    """Where the API is, without a path; nothing if API Gateway does not say so."""
+    match event.get("requestContext"):
+        case {"domainName": str(name)} if re.fullmatch(r"[A-Za-z0-9.-]+", name):
+            return f"https://{name}"
     return ""
 
 

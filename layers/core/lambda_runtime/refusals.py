@@ -23,6 +23,7 @@ LONGEST_TEXT = 1_000
 SENTENCES = {
     "missing": "is required",
     "unknown_field": "is not known; the fields are {known}",
+    "no_fields": "is not known; nothing can be asked for here",
     "uuid_type": "must be a UUID",
     "uuid_parsing": "must be a UUID",
     "string_type": "must be a string",
@@ -31,6 +32,10 @@ SENTENCES = {
     "string_too_long": "must have at most {max_length} characters",
     "string_pattern_mismatch": "must not have a NUL character",
     "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
     "dict_type": "must be a JSON object",
     "model_type": "must be a JSON object",
     "model_attributes_type": "must be a JSON object",
@@ -38,6 +43,8 @@ SENTENCES = {
     "answer_too_large": "the answer might not fit into 6 MB: send the keys in several batches",
     "keys_alike": "{a} and {b} differ only in case",
 }
+# What the router puts before the place of a fault.
+PARTS = {("body",), ("path",)}
 ANY_OTHER = "is not valid"
 TOO_LARGE = {"too_long", "answer_too_large"}
 
@@ -129,11 +136,11 @@ def _naming(known: str, error: Mapping[str, Any]) -> InitErrorDetails:
     """The same error again; if it is about an unknown field, with the known ones."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        kind, context = "unknown_field", {"known": known}
+        kind, context = "unknown_field" if known else "no_fields", {"known": known}
     template = SENTENCES.get(kind, ANY_OTHER)
     return InitErrorDetails(type=PydanticCustomError(kind, template, context), loc=error["loc"], input=None)
 
 
 def _where(location: Sequence[str | int]) -> str:
     """Where in the request a fault is; it ends in [key] if that is a key itself and not the username beside it."""
-    return ".".join(map(shown, location[1:] if location[:1] == ("body",) else location)) or "body"
+    return ".".join(map(shown, location[1:] if location[:1] in PARTS else location)) or "body"

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
 
-type Status = Literal["enrolled", "pending", "suspended", "canceled", "ended"]
+Status = Literal["enrolled", "pending", "suspended", "canceled", "ended"]
 
 
 class Program(TypedDict):

@@ -74,13 +74,24 @@ found AS MATERIALIZED (
     ) AS by_user
     WHERE CAST(:program_uuid AS uuid) IS NULL OR program_uuid = CAST(:program_uuid AS uuid)
 ),
-asked AS MATERIALIZED (
+held AS MATERIALIZED (
+    SELECT holder.username, theirs.program_uuid, theirs.external_user_key
+    FROM (SELECT DISTINCT user_id FROM found) AS holding
+    JOIN auth_user AS holder ON holder.id = holding.user_id
+    CROSS JOIN LATERAL (
+        SELECT program_uuid, external_user_key
+        FROM program_enrollments_programenrollment
+        WHERE user_id = holding.user_id
+        OFFSET 0
+    ) AS theirs
+),
+asked AS (
     SELECT program_uuid, external_user_key FROM found
     UNION
     SELECT CAST(:program_uuid AS uuid), CAST(:external_user_key AS text)
 ),
-similar_key AS MATERIALIZED (
-    SELECT DISTINCT asked.program_uuid, asked.external_user_key AS asked_key, other.external_user_key
+alike AS MATERIALIZED (
+    SELECT asked.program_uuid, asked.external_user_key AS asked_key, other.external_user_key
     FROM asked
     CROSS JOIN LATERAL (
         SELECT external_user_key
@@ -97,10 +108,11 @@ SELECT json_build_object(
         FROM auth_user
         WHERE username = CAST(:username AS text)
     ),
-    'similar_keys', coalesce((
-        SELECT json_agg(external_user_key ORDER BY external_user_key)
-        FROM similar_key
-        WHERE asked_key = CAST(:external_user_key AS text)
+    'held', coalesce((
+        SELECT json_agg(json_build_array(program_uuid, username, external_user_key)) FROM held
+    ), '[]'),
+    'similar', coalesce((
+        SELECT json_agg(json_build_array(program_uuid, asked_key, external_user_key)) FROM alike
     ), '[]'),
     'enrollments', coalesce((
         SELECT json_agg(json_build_object(
@@ -171,23 +183,6 @@ SELECT json_build_object(
                     ON course_enrollment.id = course.course_enrollment_id
                 LEFT JOIN auth_user AS enrolled ON enrolled.id = course_enrollment.user_id
                 WHERE course.program_enrollment_id = enrollment.id
-            ), '[]'),
-            'other_keys', coalesce((
-                SELECT json_agg(DISTINCT held.external_user_key)
-                FROM (
-                    SELECT program_uuid, external_user_key
-                    FROM program_enrollments_programenrollment
-                    WHERE user_id = enrollment.user_id
-                    OFFSET 0
-                ) AS held
-                WHERE held.program_uuid = enrollment.program_uuid
-                AND held.external_user_key <> enrollment.external_user_key
-            ), '[]'),
-            'similar_keys', coalesce((
-                SELECT json_agg(similar_key.external_user_key ORDER BY similar_key.external_user_key)
-                FROM similar_key
-                WHERE similar_key.program_uuid = enrollment.program_uuid
-                AND similar_key.asked_key = enrollment.external_user_key
             ), '[]'),
             'created', enrollment.created,
             'modified', enrollment.modified,

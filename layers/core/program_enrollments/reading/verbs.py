@@ -96,9 +96,10 @@ def read_learner(
             program_uuid=_uuid(program_uuid),
             history_rows=SHOWN_ROWS + 1,
         )
+    held, similar = _keys_by(read["held"]), _keys_by(read["similar"])
     if not read["enrollments"] and not read["account"]:
-        raise NoSuchLearner(read["similar_keys"])
-    enrollments = [_with_changes(enrollment) for enrollment in read["enrollments"]]
+        raise NoSuchLearner(next(iter(similar.values()), []))
+    enrollments = [_enrollment(each, held, similar) for each in read["enrollments"]]
     return {
         "account": read["account"],
         "enrollments": enrollments,
@@ -108,7 +109,7 @@ def read_learner(
 
 @contextmanager
 def _reading(connection: Connection, seconds: float) -> Iterator[Session]:
-    """A transaction that reads only, and in which times are UTC."""
+    """A transaction that can write nothing, and in which times are UTC."""
     session = Session(connection, time.monotonic() + seconds)
     try:
         with session.transaction(commit=False):
@@ -117,6 +118,8 @@ def _reading(connection: Connection, seconds: float) -> Iterator[Session]:
     except Contention as error:
         # A standby cancels what stands in the way of its replay.
         raise LinkingUnavailable(f"The database broke off the reading: {error}. Ask again.") from error
+    except LinkingUnavailable as error:
+        raise LinkingUnavailable("The database did not answer in time. Ask again, or for less.") from error
 
 
 def _uuid(value: UUID | str | None) -> str | None:
@@ -140,15 +143,32 @@ def _page(rows: Sequence[tuple[int, ListedEnrollment]], page_size: int, after: i
     )
 
 
-def _with_changes(enrollment: dict[str, Any]) -> Enrollment:
-    """The enrollment as it was read, with each history told by what changed."""
-    courses = [_course_with_changes(course) for course in enrollment["courses"]]
-    return cast("Enrollment", enrollment | {"courses": courses, "history": changes(enrollment["history"])})
+# Keys of a program, by the program and a username or another key.
+type Keys = dict[tuple[str, str], list[str]]
 
 
-def _course_with_changes(course: dict[str, Any]) -> dict[str, Any]:
-    entered = course["course_enrollment"]
-    return course | {
+def _keys_by(rows: Sequence[tuple[str, str, str | None]]) -> Keys:
+    keys: dict[tuple[str, str], set[str]] = {}
+    for program_uuid, of, key in rows:
+        keys.setdefault((program_uuid, of), set()).update({key} if key is not None else ())
+    return {by: sorted(found) for by, found in keys.items()}
+
+
+def _enrollment(read: dict[str, Any], held: Keys, similar: Keys) -> Enrollment:
+    """An enrollment as it was read, with other keys in the same program, and each history told by what changed."""
+    program, key, holder = read["program_uuid"], read["external_user_key"], read["holder"]
+    added = {
+        "courses": [_course(course) for course in read["courses"]],
+        "other_keys": [other for other in held.get((program, holder and holder["username"]), ()) if other != key],
+        "similar_keys": similar.get((program, key), []),
+        "history": changes(read["history"]),
+    }
+    return cast("Enrollment", read | added)
+
+
+def _course(read: dict[str, Any]) -> dict[str, Any]:
+    entered = read["course_enrollment"]
+    return read | {
         "course_enrollment": entered and entered | {"history": changes(entered["history"])},
-        "history": changes(course["history"]),
+        "history": changes(read["history"]),
     }
