@@ -23,6 +23,12 @@ RUN_SECONDS = 120
 CONFIGURATION = """
 [checks.positive_data_acceptance]
 expected-statuses = ["200", "207", "422"]
+
+# Nor can it foresee who is there, which parameters go together, and which cursors there are.
+[[operations]]
+include-path-regex = "^/(learners|programs/)"
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["200", "400", "404"]
 """
 
 
@@ -79,9 +85,14 @@ def test_information(document: Mapping[str, Any]) -> None:
 
 
 def test_operation(document: Mapping[str, Any]) -> None:
-    """The document names the one operation, and each status that it may answer with, and the answer's model."""
+    """The document names each operation; of linking, each status that it may answer with, and the answer's model."""
     assert document["info"]["title"] == "Program linking"
-    assert list(document["paths"]) == ["/links"]
+    assert sorted(document["paths"]) == [
+        "/learners",
+        "/links",
+        "/programs",
+        "/programs/{program_uuid}/enrollments",
+    ]
     assert list(document["paths"]["/links"]) == ["post"]
     operation = document["paths"]["/links"]["post"]
     assert operation["summary"] == "Link external user keys to LMS accounts"
@@ -97,6 +108,34 @@ def test_operation(document: Mapping[str, Any]) -> None:
         "503": "Problem",
     }
     assert all(answer["description"] for answer in operation["responses"].values())
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "parameters"),
+    [
+        ("/programs", "ProgramsAnswer", []),
+        (
+            "/programs/{program_uuid}/enrollments",
+            "EnrollmentsAnswer",
+            ["program_uuid", "waiting", "status", "curriculum_uuid", "page_size", "cursor"],
+        ),
+        ("/learners", "Learner", ["external_user_key", "username", "program_uuid"]),
+    ],
+)
+def test_reading(document: Mapping[str, Any], path: str, model: str, parameters: list[str]) -> None:
+    """Of reading, the document has each parameter with what it may be, and each status with its model."""
+    operation = document["paths"][path]["get"]
+    assert [parameter["name"] for parameter in operation["parameters"]] == parameters
+    for parameter in operation["parameters"]:
+        assert parameter["description"]
+        assert {"format", "enum", "maxLength", "maximum"} & set(parameter["schema"]) or parameter["name"] == "waiting"
+    answers = operation["responses"]
+    assert answers["200"]["content"].pop("text/csv", {"schema": {"type": "string"}}) == {"schema": {"type": "string"}}
+    assert {status: models(answer) for status, answer in answers.items()} == {
+        "200": model,
+        **({"404": "Problem"} if path == "/learners" else {}),
+        **dict.fromkeys(["400", "413", "500", "503"], "Problem"),
+    }
 
 
 def models(content: Mapping[str, Any]) -> str:
@@ -192,7 +231,10 @@ def test_examples(document: Mapping[str, Any]) -> None:
 
 def test_no_schemas_but_our_own(document: Mapping[str, Any]) -> None:
     """Each schema of the document is one that a request or an answer has."""
-    assert sorted(document["components"]["schemas"]) == ["Code", "Detail", "LinkRequest", "LinkResponse", "Problem"]
+    linking = {"Code", "Detail", "LinkRequest", "LinkResponse", "Problem"}
+    reading = {"ProgramsAnswer", "Program", "EnrollmentsAnswer", "ListedEnrollment"}
+    learner = {"Learner", "Account", "Enrollment", "Course", "CourseEnrollment", "Change", "Difference", "Finding"}
+    assert set(document["components"]["schemas"]) == linking | reading | learner
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
