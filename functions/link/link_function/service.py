@@ -25,7 +25,7 @@ def link(request: LinkRequest, context: LambdaContext) -> LinkResponse:
     started = time.monotonic()
     outcome = Outcome()
     if request.external_keys_to_usernames:
-        outcome = on_connection(context, partial(_link_batch, request))
+        outcome = on_connection(context, partial(_link_once, request))
     report(request, outcome, time.monotonic() - started)
     return LinkResponse(
         program_uuid=request.program_uuid,
@@ -59,7 +59,7 @@ def _seconds_for_batch(context: LambdaContext) -> float:
     return seconds - min(RESERVED_SECONDS, seconds / 2)
 
 
-def _link_batch(request: LinkRequest, connection: Connection, deadline: float) -> Outcome:
+def _link_once(request: LinkRequest, connection: Connection, deadline: float) -> Outcome:
     return link_program_enrollments(
         connection,
         request.program_uuid,
