@@ -181,6 +181,7 @@ def test_metrics(lms: Lms, invoke: Invoke, printed: Printed) -> None:
                     "Metrics": [
                         {"Name": "KeysRequested", "Unit": "Count"},
                         {"Name": "KeysLinked", "Unit": "Count"},
+                        {"Name": "KeysAlreadyLinked", "Unit": "Count"},
                         {"Name": "BatchDuration", "Unit": "Milliseconds"},
                     ],
                 }
@@ -189,6 +190,7 @@ def test_metrics(lms: Lms, invoke: Invoke, printed: Printed) -> None:
         "service": "program-linking",
         "KeysRequested": [4.0],
         "KeysLinked": [1.0],
+        "KeysAlreadyLinked": [0.0],
     }
     assert sorted(failed, key=lambda record: str(record["error_code"])) == [
         {
@@ -207,6 +209,14 @@ def test_metrics(lms: Lms, invoke: Invoke, printed: Printed) -> None:
         }
         for code, count in [("course-not-found", 1.0), ("user-not-found", 2.0)]
     ]
+
+
+def test_keys_that_were_linked_before_are_measured_apart(lms: Lms, invoke: Invoke, printed: Printed) -> None:
+    """A key that was linked to its account before counts as already linked, and not as failed."""
+    lms.enrollment("student-001", user_id=lms.user("alice"))
+    invoke({"student-001": "alice"})
+    (batch,) = measured(printed())
+    assert (batch["KeysRequested"], batch["KeysLinked"], batch["KeysAlreadyLinked"]) == ([1.0], [0.0], [1.0])
 
 
 def test_metrics_of_the_next_batch(lms: Lms, invoke: Invoke, printed: Printed) -> None:

@@ -38,7 +38,7 @@ NETWORK_INTERFACES = {
 }
 ALARMS = [
     *("LinkErrorsAlarm", "LinkThrottlesAlarm", "LinkDurationAlarm"),
-    *("ApiErrorsAlarm", "FailedKeysAlarm", "FailedInvocationsAlarm"),
+    *("ApiErrorsAlarm", "FailedKeysAlarm", "FailedInvocationsAlarm", "LostInvocationsAlarm"),
 ]
 DATABASE_ALARMS = ["MigrateErrorsAlarm", "DatabaseConnectionsAlarm", "DatabaseStorageAlarm"]
 
@@ -188,6 +188,7 @@ def test_named_callers_may_invoke(create: Create) -> None:
         '"210987654321"',
         '{"Service": "apigateway.amazonaws.com"}',
         '{"Service": "events.amazonaws.com"}',
+        '{"Service": "events.amazonaws.com"}',  # the rule of the stack that keeps the function awake
     ]
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from functions.link.app import lambda_handler
+from local.invocation import invocation
 from local.lms import Lms
 from tests.stack.stack import ROOT, mappings, of_type
 from tests.support import Invoke
@@ -127,6 +129,15 @@ def test_function_gives_up_before_the_api(resources: dict[str, Any]) -> None:
     assert resources["LinkFunction"]["Properties"]["Timeout"] == 28
 
 
+def test_the_function_stays_awake(resources: dict[str, Any], lms: Lms) -> None:
+    """Every week the function is asked for nothing, so that Lambda does not take its network interfaces back."""
+    (rule,) = of_type(resources, "AWS::Events::Rule").values()
+    assert rule["ScheduleExpression"] == "rate(7 days)"
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": ["LinkFunction", "Arn"]}
+    assert lambda_handler(json.loads(target["Input"]), invocation())["linked"] == 0
+
+
 def test_logs_are_kept_and_end(resources: dict[str, Any]) -> None:
     """Each function and the API log to a group of the stack, and each group has its retention."""
     groups = of_type(resources, "AWS::Logs::LogGroup")
@@ -148,6 +159,7 @@ def test_alarms_cover_every_function(resources: dict[str, Any]) -> None:
         if dimension["Name"] == "FunctionName"
     ]
     assert sorted(watched) == [
+        ("LinkFunction", "DestinationDeliveryFailures"),
         ("LinkFunction", "Duration"),
         ("LinkFunction", "Errors"),
         ("LinkFunction", "Throttles"),
@@ -184,7 +196,7 @@ def test_alarms_watch_what_is_measured(
             tuple((each["Name"], each["Value"]) for each in metric["Dimensions"]),
         ]
         for metric in watched
-    ] == [[2], [1]]
+    ] == [[2], [1], [0]]
 
 
 def test_trust_has_no_conditions(resources: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from lambda_runtime.observability import NAMESPACE, SERVICE, logger, metrics, records_of
 from link_function.requests import LinkRequest
-from program_enrollments import Outcome, Refused
+from program_enrollments import Code, Outcome, Refused
 
 
 def report(request: LinkRequest, outcome: Outcome, seconds: float) -> None:
@@ -66,9 +66,11 @@ def _measure(request: LinkRequest, outcome: Outcome, seconds: float) -> None:
         metrics.add_dimension(name, value)
     metrics.add_metric("KeysRequested", MetricUnit.Count, len(request.external_keys_to_usernames))
     metrics.add_metric("KeysLinked", MetricUnit.Count, outcome.linked)
+    failed = Counter(failure.code for failure in outcome.failures.values())
+    metrics.add_metric("KeysAlreadyLinked", MetricUnit.Count, failed.pop(Code.ALREADY_LINKED, 0))
     metrics.add_metric("BatchDuration", MetricUnit.Milliseconds, seconds * 1000)
     metrics.flush_metrics()
-    for code, count in Counter(failure.code for failure in outcome.failures.values()).items():
+    for code, count in failed.items():
         with single_metric("KeysFailed", MetricUnit.Count, count, namespace=NAMESPACE) as metric:
             for name, value in {**dimensions, "error_code": code.value}.items():
                 metric.add_dimension(name, value)
