@@ -93,7 +93,7 @@ def test_each_alarm_is_explained(alarms: dict[str, dict[str, Any]]) -> None:
     texts = {section.partition("\n")[0]: section for section in sections}
     for name, alarm in alarms.items():
         assert alarm["AlarmDescription"].endswith(f" See docs/operate.md#{name.lower()}")
-        assert "```sql" in texts[name] or "```sh" in texts[name]
+        assert any(f"\n```{kind}\n" in texts[name] for kind in ("logs", "sql", "sh aws"))
 
 
 def _goes_off(alarm: dict[str, Any], values: Values, template: dict[str, Any]) -> bool:
