@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from multiprocessing.connection import Connection as Pipe
@@ -32,8 +32,10 @@ from local.lms import Lms
 from local.server import PREFIX, failing_in_a_sentence, forget_surroundings, spare_server
 from program_enrollments import connect
 from program_enrollments.linking import decisions
+from program_enrollments.linking.batch import link_batch
 from program_enrollments.linking.decisions import Batch, Plan, Reading
 from program_enrollments.migrate import migrate
+from program_enrollments.postgres.session import Session
 
 EVENTS = Path(__file__).parent.parent / "events"
 DELAY_SECONDS = 0.0005
@@ -194,18 +196,16 @@ def directly(roster: Roster, **options: bool) -> None:
 
 
 def with_each_key_alone(roster: Roster) -> None:
-    """Link by direct invocation, with a plan that puts each key under a savepoint of its own."""
-    plan = decisions.plan
+    """Link with a plan that leaves each key to the loop."""
 
     def plan_alone(batch: Batch, reading: Reading) -> Plan:
-        usual = plan(batch, reading)
-        return Plan(usual.failures, [[link] for group in usual.groups for link in group])
+        usual = decisions.plan(batch, reading)
+        return replace(usual, together=[], alone=usual.together + usual.alone)
 
-    decisions.plan = plan_alone
-    try:
-        directly(roster)
-    finally:
-        decisions.plan = plan
+    with connect() as connection:
+        session = Session(connection, time.monotonic() + 900)
+        with session.transaction():
+            link_batch(session, Batch(roster.program_uuid, None, roster.external_keys_to_usernames), decide=plan_alone)
 
 
 def over_http(roster: Roster) -> dict[str, object]:

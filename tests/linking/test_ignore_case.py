@@ -115,13 +115,17 @@ def test_keys_of_one_request(invoke: Invoke, post: Post, keys: tuple[str, ...]) 
     assert post({**body, "ignore_case": False})[0] == 422
 
 
-def test_messages_bear_the_key_as_sent(lms: Lms, invoke: Invoke) -> None:
-    """Messages and maps bear the key as it was sent."""
+def test_spelling_in_messages(lms: Lms, invoke: Invoke) -> None:
+    """The map has each key as it was sent; a message about an enrollment names the key as the program spells it."""
     lms.user("alice")
     lms.enrollment("student-001", user_id=lms.user("bob"))
-    assert invoke({"STUDENT-001": "alice", "STUDENT-002": "alice"}, ignore_case=True)["errors"] == {
-        "STUDENT-001": "Program enrollment with external_student_key=STUDENT-001 is already linked to a different"
+    lms.enrollment("student-003", user_id=lms.user("carol"))
+    sent = {"STUDENT-001": "alice", "STUDENT-002": "alice", "Student-003": "carol"}
+    assert invoke(sent, ignore_case=True)["errors"] == {
+        "STUDENT-001": "Program enrollment with external_student_key=student-001 is already linked to a different"
         " account username=bob",
+        "Student-003": "Program enrollment with external_student_key=student-003 is already linked to target account"
+        " username=carol",
         "STUDENT-002": "No program enrollment found for program uuid=5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a10"
         " and external student key=STUDENT-002",
     }

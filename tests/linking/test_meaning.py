@@ -1,18 +1,19 @@
 """One savepoint for many keys means the same as one for each, and as the plain way that the contract tells."""
 
+import time
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.plain import link_plainly
 from local.lms import PROGRAM, Lms
-from program_enrollments import link_program_enrollments
 from program_enrollments.linking import decisions
+from program_enrollments.linking.batch import link_batch
 from program_enrollments.linking.decisions import Batch, Link, Plan, Reading
-from program_enrollments.postgres.session import Connection
+from program_enrollments.postgres.session import Connection, Session
 
 USERS = ["alice", "bob", "carol", "dave"]
 KEYS = ["k1", "k2", "k3", "k4", "k5", "k6"]
@@ -134,37 +135,48 @@ def contents(lms: Lms) -> list[Counter[tuple[object, ...]]]:
     return [Counter(map(tuple, lms.run(table))) for table in CONTENTS]
 
 
-together = decisions.plan
+def in_request_order(batch: Batch, links: Iterable[Link]) -> list[Link]:
+    """The links as their keys were sent."""
+    by_key = {link.key: link for link in links}
+    return [by_key[key] for key in batch.external_keys_to_usernames if key in by_key]
 
 
 def one_savepoint_a_key(batch: Batch, reading: Reading) -> Plan:
-    """The same plan, with each key in a group of its own, in request order."""
-    plan = together(batch, reading)
-    links: dict[str, Link] = {link.key: link for group in plan.groups for link in group}
-    return Plan(plan.failures, [[links[key]] for key in batch.external_keys_to_usernames if key in links])
+    """The usual plan, with each key under a savepoint of its own, in request order."""
+    plan = decisions.plan(batch, reading)
+    return replace(plan, together=[], alone=in_request_order(batch, plan.together + plan.alone))
 
 
 def all_keys_together(batch: Batch, reading: Reading) -> Plan:
-    """The same plan, with all keys in one group, doubtful or not: halving has to sort them out."""
-    plan = together(batch, reading)
+    """The usual plan, with the keys that do not need each other's place under one savepoint, doubtful or not."""
+    plan = decisions.plan(batch, reading)
+    users = Counter(user for link in plan.together + plan.alone for user in link.touched_users)
+    shared = {user for user, count in users.items() if count > 1}
+    together = [link for link in plan.together + plan.alone if shared.isdisjoint(link.touched_users)]
     return Plan(
-        plan.failures, [[link for (link,) in one_savepoint_a_key(batch, reading).groups]] if plan.groups else []
+        plan.failures,
+        in_request_order(batch, together),
+        in_request_order(batch, [link for link in plan.together + plan.alone if link not in together]),
     )
+
+
+def link(lms: Lms, world: World, decide: Callable[[Batch, Reading], Plan]) -> dict[str, str]:
+    """Link the world's batch with another plan; return the map of errors."""
+    session = Session(lms.connection, time.monotonic() + 60)
+    with session.transaction():
+        return link_batch(session, Batch(PROGRAM, None, world.batch, world.relink), decide=decide).errors
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(world=worlds)
 def test_grouping_keys_changes_nothing(lms: Lms, world: World) -> None:
-    """Under one savepoint, in halves, one by one and in the plain way, a batch ends with the same errors and rows."""
+    """Under one savepoint, in parts, one by one and in the plain way, a batch ends with the same errors and rows."""
     build(lms, world)
     expected_errors = link_plainly(lms.connection, PROGRAM, world.batch, relink=world.relink)
     expected_contents = contents(lms)
-    for plan in (together, one_savepoint_a_key, all_keys_together):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(decisions, "plan", plan)
-            build(lms, world)
-            outcome = link_program_enrollments(lms.connection, PROGRAM, world.batch, relink=world.relink)
-        assert list(outcome.errors.items()) == list(expected_errors.items())
+    for decide in (decisions.plan, one_savepoint_a_key, all_keys_together):
+        build(lms, world)
+        assert list(link(lms, world, decide).items()) == list(expected_errors.items())
         assert contents(lms) == expected_contents
 
 
@@ -220,13 +232,10 @@ def test_what_another_session_does_in_between_is_met(
     def plan_and_meddle(batch: Batch, reading: Reading) -> Plan:
         for meddling in meddlings:
             meddle(other_session, meddling)
-        return together(batch, reading)
+        return decisions.plan(batch, reading)
 
     build(lms, world)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decisions, "plan", plan_and_meddle)
-        outcome = link_program_enrollments(lms.connection, PROGRAM, world.batch, relink=world.relink)
-    assert list(outcome.errors.items()) == list(expected_errors.items())
+    assert list(link(lms, world, plan_and_meddle).items()) == list(expected_errors.items())
     assert contents(lms) == expected_contents
 
 
@@ -245,11 +254,11 @@ def test_a_user_deleted_in_between_fails_its_key_alone(lms: Lms, other_session: 
 
     def plan_and_delete(batch: Batch, reading: Reading) -> Plan:
         other_session.run("DELETE FROM auth_user WHERE username = 'learner-17'")
-        return together(batch, reading)
+        return decisions.plan(batch, reading)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decisions, "plan", plan_and_delete)
-        outcome = link_program_enrollments(lms.connection, PROGRAM, batch)
+    session = Session(lms.connection, time.monotonic() + 60)
+    with session.transaction():
+        outcome = link_batch(session, Batch(PROGRAM, None, batch), decide=plan_and_delete)
     assert outcome.linked == 49
     assert outcome.errors == {
         "student-17": 'IntegrityError: insert or update on table "program_enrollments_programenrollment" violates'

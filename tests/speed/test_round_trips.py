@@ -5,15 +5,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.roster import Roster, add_courses, add_roster
+from benchmarks.roster import Roster, add_courses, add_linked_roster, add_roster
 from functions.link.app import lambda_handler
 from lambda_runtime.connection import forget_connection
 from local.invocation import invocation
 from local.lms import CURRICULUM, Lms
 from local.proxy import Proxy, proxy
+from tests.support import refuse
 
 CLEAN_BATCH = 10
-EACH_DOUBTFUL_KEY = 3
+MOST = 20
 
 
 @pytest.fixture
@@ -29,11 +30,12 @@ def wire(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
         forget_connection()
 
 
-def link(roster: Roster) -> int:
+def link(roster: Roster, **options: bool) -> int:
     """Link a roster; return how many keys were linked."""
     request = {
         "program_uuid": roster.program_uuid,
         "external_keys_to_usernames": roster.external_keys_to_usernames,
+        **options,
     }
     return int(lambda_handler(request, invocation())["linked"])
 
@@ -50,26 +52,48 @@ def test_a_clean_batch_takes_ten_round_trips(lms: Lms, wire: Proxy, size: int) -
     assert lms.run(written_by, course="course-v1:BenchX+C1+R", first=first) == [[1]]
 
 
-@pytest.mark.parametrize("doubtful", [1, 20])
-def test_each_doubtful_key_takes_a_few_more(lms: Lms, wire: Proxy, doubtful: int) -> None:
-    """Each key whose user holds the program already costs three round trips more: savepoint, refusal, rollback."""
-    roster = add_roster(lms, 1_000)
-    for username in list(roster.external_keys_to_usernames.values())[:doubtful]:
-        user_id = lms.run("SELECT id FROM auth_user WHERE username = :username", username=username)[0][0]
-        lms.enrollment(f"{username}-other", user_id=user_id, program=roster.program_uuid, curriculum=CURRICULUM)
-    assert link(roster) == 1_000 - doubtful
-    assert wire.round_trips == CLEAN_BATCH + EACH_DOUBTFUL_KEY * doubtful
-
-
-def test_an_unforeseen_refusal_is_found_by_halving(lms: Lms, wire: Proxy) -> None:
-    """One bad key among 10,000 that nothing foretells costs a few dozen round trips."""
-    roster = add_roster(lms, 10_000)
-    bad_key = list(roster.external_keys_to_usernames)[6_543]
+def rekey(lms: Lms, roster: Roster) -> Roster:
+    """Give each account of a roster the program under an old key too."""
     lms.run(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN RAISE EXCEPTION 'not this one' USING ERRCODE = 'check_violation'; END $$;"
-        "CREATE TRIGGER refuse BEFORE UPDATE ON program_enrollments_programenrollment"
-        f" FOR EACH ROW WHEN (NEW.external_user_key = '{bad_key}') EXECUTE FUNCTION refuse()"
+        f"""
+        INSERT INTO program_enrollments_programenrollment
+            (created, modified, external_user_key, program_uuid, curriculum_uuid, status, user_id)
+        SELECT now(), now(), 'old-' || username, '{roster.program_uuid}', '{CURRICULUM}', 'enrolled', id
+        FROM auth_user WHERE username = ANY (:usernames)
+    """,
+        usernames=list(roster.external_keys_to_usernames.values()),
     )
-    assert link(roster) == 9_999
-    assert wire.round_trips <= CLEAN_BATCH + 7 * 14
+    return roster
+
+
+@pytest.mark.parametrize("size", [10, 1_000])
+def test_doubtful_keys_take_no_more(lms: Lms, wire: Proxy, size: int) -> None:
+    """A batch whose accounts all hold the program under an old key takes what a clean one takes, and links nothing."""
+    roster = rekey(lms, add_roster(lms, size))
+    assert link(roster) == 0
+    assert wire.round_trips == CLEAN_BATCH
+
+
+@pytest.mark.parametrize("condition", ["NEW.external_user_key LIKE '%7'", "true"])
+def test_unforeseen_refusals_take_no_more(lms: Lms, wire: Proxy, condition: str) -> None:
+    """Keys that nothing foretells to be refused are found without one more round trip."""
+    roster = add_roster(lms, 1_000)
+    refuse(lms, "program_enrollments_programenrollment", condition)
+    assert link(roster) == (0 if condition == "true" else 900)
+    assert wire.round_trips == CLEAN_BATCH
+
+
+def test_all_options_at_once_take_at_most_twenty(lms: Lms, wire: Proxy) -> None:
+    """A batch that ignores case, relinks, and grants roles of which some are refused takes at most 20 round trips."""
+    roster = add_linked_roster(lms, 100)
+    lms.run("""
+        INSERT INTO program_enrollments_courseaccessroleassignment (created, modified, role, enrollment_id)
+        SELECT now(), now(), CASE WHEN id % 2 = 0 THEN 'staff' ELSE 'refused' END, id
+        FROM program_enrollments_programcourseenrollment
+    """)
+    refuse(lms, "student_courseaccessrole", "NEW.role = 'refused'")
+    upper = Roster(roster.program_uuid, {key.upper(): name for key, name in roster.external_keys_to_usernames.items()})
+    wire.round_trips = 0
+    assert link(upper, relink=True, ignore_case=True) == 100
+    assert len(lms.rows("student_courseaccessrole")) > 0
+    assert wire.round_trips <= MOST

@@ -36,7 +36,3 @@ class Refused(ProgramEnrollmentsError):
         self.sqlstate = sqlstate
         self.constraint = constraint
         self.detail = detail
-
-
-class NonExistentCourse(ProgramEnrollmentsError):
-    """A program-course enrollment names a course run that the LMS does not know."""

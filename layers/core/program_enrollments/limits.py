@@ -1,5 +1,8 @@
 """How long, how many, and which external user keys count as the same: for the API, the command and the core."""
 
+from collections.abc import Iterable, Iterator
+from uuid import UUID
+
 MOST_KEYS = 10_000
 LONGEST_KEY = 255
 LONGEST_USERNAME = 150
@@ -8,6 +11,14 @@ LONGEST_USERNAME = 150
 def caseless(key: str) -> str:
     """What two external user keys have in common if they differ only in case: ß and SS are different letters."""
     return key.lower()
+
+
+def alike(keys: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Each key that differs only in case from an earlier one, after that one."""
+    seen: dict[str, str] = {}
+    for key in keys:
+        if (other := seen.setdefault(caseless(key), key)) != key:
+            yield other, key
 
 
 def fault(text: str, longest: int) -> str | None:
@@ -21,3 +32,21 @@ def fault(text: str, longest: int) -> str | None:
     if any("\ud800" <= character <= "\udfff" for character in text):
         return "has a lone surrogate, which is not a character"
     return None
+
+
+def checked_text(name: str, text: object, longest: int) -> str:
+    """The text, if it can be taken as it is; raise `ValueError` with its name if not."""
+    if not isinstance(text, str):
+        raise ValueError(f"{name} {text!r} is not a string")  # noqa: TRY004 - one exception for all that is refused
+    if reason := fault(text, longest):
+        raise ValueError(f"{name} {text!r} {reason}")
+    return text
+
+
+def checked_uuid(name: str, value: object) -> str:
+    """The UUID in its usual spelling; raise `ValueError` with its name if it is none."""
+    try:
+        uuid = value if isinstance(value, UUID) else UUID(str(value))
+    except ValueError:
+        raise ValueError(f"{name} {value!r} is not a UUID") from None
+    return str(uuid)

@@ -58,6 +58,11 @@ class Link:
     missing_course: str | None
 
     @property
+    def relinked(self) -> list[int]:
+        """The ids of those of its enrollments that another user holds."""
+        return [enrollment.id for enrollment in self.enrollments if enrollment.user_id is not None]
+
+    @property
     def touched_users(self) -> set[int]:
         """The users whose rows the link writes: the new one, and where it is relinked the former ones."""
         return {self.user_id} | {enrollment.user_id for enrollment in self.enrollments if enrollment.user_id}
@@ -71,17 +76,18 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is certain before any write, and the groups of keys to write, each group under one savepoint, in order."""
+    """What is certain before any write; the keys that may be written `together`; those to write `alone`, in order."""
 
     failures: dict[str, Failure]
-    groups: list[list[Link]]
+    together: list[Link]
+    alone: list[Link]
 
 
 def plan(batch: Batch, reading: Reading) -> Plan:
-    """Put the keys that cannot hurt each other into one group, and each doubtful one into a group of its own.
+    """Tell the keys that cannot affect each other from the doubtful ones.
 
-    A key is doubtful where the outcome hangs on an earlier key of the batch or on a constraint that looks taken. The
-    first group may go before all of the others, because it shares no user with a doubtful key that was sent earlier.
+    A key is doubtful if the outcome depends on an earlier key of the batch or on a constraint that looks taken. The
+    others may be written before all doubtful ones, because they share no user with one that was sent earlier.
     """
     failures: dict[str, Failure] = {}
     together: list[Link] = []
@@ -98,7 +104,7 @@ def plan(batch: Batch, reading: Reading) -> Plan:
         else:
             together.append(verdict)
             touched |= verdict.touched_users
-    return Plan(failures, [group for group in (together, *([link] for link in alone)) if group])
+    return Plan(failures, together, alone)
 
 
 def _verdicts(batch: Batch, reading: Reading) -> Iterator[tuple[str, Link | Failure]]:
@@ -119,9 +125,9 @@ def _verdict(batch: Batch, reading: Reading, key: str, username: str) -> Link | 
         return outcomes.not_in_program(batch.program_uuid, key)
     to_link = [enrollment for enrollment in enrollments if enrollment.user_id != user_id]
     if not to_link:
-        return outcomes.already_linked(key, username)
+        return outcomes.already_linked(spellings[0], username)
     holders = [enrollment.username for enrollment in to_link if enrollment.username is not None]
     if holders and not batch.relink:
-        return outcomes.conflict(key, holders[-1])
+        return outcomes.conflict(spellings[0], holders[-1])
     missing = (reading.missing_courses.get(enrollment.id) for enrollment in to_link)
     return Link(key, user_id, to_link, next(filter(None, missing), None))

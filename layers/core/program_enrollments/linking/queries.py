@@ -1,9 +1,9 @@
-"""The SQL of linking, one constant a verb.
+"""The SQL of linking, one constant a step.
 
-A batch of any size is handed over as arrays, in settings that live as long as the transaction; the scripts that read
-them are constant, so that each costs one round trip.
+A batch of any size is handed over as JSON, never in a statement's text, and every string is taken literally. What is
+found is kept in settings that live as long as the transaction.
 
-Each join goes from such an array to rows by the one index that is right in every LMS: a key, a user, a course or an id.
+Each join goes from such a list to rows by the one index that is right in every LMS: a key, a user, a course or an id.
 What many rows have in common, a program or the courses of a program, is looked at only then (`OFFSET 0`) or compared as
 an expression (`|| ''`), so that statistics from before the LMS grew, or none, cannot lead the planner to another index.
 """
@@ -20,9 +20,12 @@ AND (CAST(:curriculum_uuid AS uuid) IS NULL OR curriculum_uuid = CAST(:curriculu
 FIND = """
 SELECT
     set_config('linking.program_uuid', :program_uuid, true),
+    set_config('linking.curriculum_uuid', coalesce(:curriculum_uuid, ''), true),
     set_config('linking.found_enrollments', coalesce((
         SELECT array_agg(enrollment.id ORDER BY enrollment.id)
-        FROM unnest(CAST(:external_user_keys AS text[])) AS sent (external_user_key)
+        FROM unnest(ARRAY(
+            SELECT json_array_elements_text(CAST(:external_user_keys AS json))
+        )) AS sent (external_user_key)
         CROSS JOIN LATERAL (
             SELECT id, program_uuid, curriculum_uuid
             FROM program_enrollments_programenrollment
@@ -34,12 +37,13 @@ SELECT
     ), '{}')::text, true),
     set_config('linking.found_users', coalesce((
         SELECT array_agg(DISTINCT account.id)
-        FROM unnest(CAST(:usernames AS text[])) AS sent (username)
+        FROM unnest(ARRAY(SELECT json_array_elements_text(CAST(:usernames AS json)))) AS sent (username)
         JOIN auth_user AS account ON account.username = sent.username
     ), '{}')::text, true)
 """
 
-# Locked in id order, by a statement of its own: in READ COMMITTED only a later one sees what the wait was for.
+# Locked in id order, by statements of their own: in READ COMMITTED only a later one sees what the wait was for.
+# The program-course enrollments are locked too: their status decides what is written of their course enrollments.
 LOCK_AND_READ = """
 SELECT count(*) FROM (
     SELECT FROM unnest(current_setting('linking.found_enrollments')::integer[]) AS found (id)
@@ -48,11 +52,22 @@ SELECT count(*) FROM (
     FOR UPDATE OF enrollment
 ) AS locked;
 
+SELECT count(*) FROM (
+    SELECT FROM unnest(current_setting('linking.found_enrollments')::integer[]) AS found (id)
+    JOIN program_enrollments_programcourseenrollment AS course ON course.program_enrollment_id = found.id
+    ORDER BY course.id
+    FOR NO KEY UPDATE OF course
+) AS locked;
+
 WITH
 enrollment AS MATERIALIZED (
     SELECT enrollment.*
     FROM unnest(current_setting('linking.found_enrollments')::integer[]) AS found (id)
-    JOIN program_enrollments_programenrollment AS enrollment ON enrollment.id = found.id
+    CROSS JOIN LATERAL (
+        SELECT * FROM program_enrollments_programenrollment WHERE id = found.id OFFSET 0
+    ) AS enrollment
+    WHERE enrollment.program_uuid = current_setting('linking.program_uuid')::uuid
+    AND current_setting('linking.curriculum_uuid') IN ('', enrollment.curriculum_uuid::text)
 ),
 waiting_course AS MATERIALIZED (
     SELECT course.id, course.program_enrollment_id, course.course_key
@@ -99,148 +114,6 @@ SELECT json_build_object(
         WHERE held.program_uuid = current_setting('linking.program_uuid')::uuid
     )
 )
-"""
-
-# Open edX's unlinking, for program enrollments that are about to get another user (`linking.enrollments`).
-UNLINK = """
-WITH
-unlinked AS (
-    UPDATE student_courseenrollment AS course_enrollment
-    SET is_active = false, mode = track.mode
-    FROM (
-        SELECT DISTINCT former.id, CASE WHEN audit.is_offered THEN 'audit' ELSE former.mode END AS mode
-        FROM unnest(current_setting('linking.enrollments')::integer[]) AS link (enrollment_id)
-        JOIN program_enrollments_programcourseenrollment AS course ON course.program_enrollment_id = link.enrollment_id
-        JOIN student_courseenrollment AS former ON former.id = course.course_enrollment_id
-        CROSS JOIN LATERAL (
-            SELECT count(*) = 0 OR bool_or(
-                mode_slug = 'audit' AND (expiration_datetime IS NULL OR expiration_datetime > now())
-            ) AS is_offered
-            FROM course_modes_coursemode
-            WHERE course_id = former.course_id
-        ) AS audit
-    ) AS track
-    WHERE course_enrollment.id = track.id
-    AND (course_enrollment.is_active OR course_enrollment.mode <> track.mode)
-    RETURNING course_enrollment.*
-)
-INSERT INTO student_courseenrollment_history
-    (id, created, is_active, mode, course_id, user_id, history_id, history_date, history_type)
-SELECT id, created, is_active, mode, course_id, user_id, gen_random_uuid(), clock_timestamp(), '~'
-FROM unlinked
-"""
-
-# The program enrollments get their users (`linking.enrollments` and `linking.users`, pairwise).
-CLAIM = """
-WITH
-claimed AS (
-    UPDATE program_enrollments_programenrollment AS enrollment
-    SET user_id = link.user_id, modified = (SELECT clock_timestamp())
-    FROM unnest(
-        current_setting('linking.enrollments')::integer[], current_setting('linking.users')::integer[]
-    ) AS link (enrollment_id, user_id)
-    WHERE enrollment.id = link.enrollment_id
-    RETURNING enrollment.*
-)
-INSERT INTO program_enrollments_historicalprogramenrollment (
-    id, created, modified, external_user_key, program_uuid, curriculum_uuid, status, user_id, history_date, history_type
-)
-SELECT
-    id, created, modified, external_user_key, program_uuid, curriculum_uuid, status, user_id, clock_timestamp(), '~'
-FROM claimed
-ORDER BY id
-"""
-
-# The users enter the master's track of each course, in (user, course) order: that is the order of the locks.
-# A course that a key waits for twice, in two curricula, ends as its last program-course enrollment says.
-# A row that this statement inserted has no xmax; one that it met and changed has.
-# History is stamped row by row, after the wait that each row may have cost.
-ENROLL = """
-WITH
-link AS MATERIALIZED (
-    SELECT link.*
-    FROM unnest(
-        current_setting('linking.enrollments')::integer[], current_setting('linking.users')::integer[]
-    ) AS link (enrollment_id, user_id)
-),
-entered AS (
-    INSERT INTO student_courseenrollment AS met (created, is_active, mode, course_id, user_id)
-    SELECT (SELECT clock_timestamp()), track.is_active, 'masters', track.course_key, track.user_id
-    FROM (
-        SELECT DISTINCT ON (link.user_id, course.course_key)
-            link.user_id, course.course_key, course.status <> 'inactive' AS is_active
-        FROM link
-        JOIN program_enrollments_programcourseenrollment AS course ON course.program_enrollment_id = link.enrollment_id
-        ORDER BY link.user_id, course.course_key, course.program_enrollment_id DESC, course.id DESC
-    ) AS track
-    ON CONFLICT (user_id, course_id) DO UPDATE
-    SET mode = excluded.mode, is_active = excluded.is_active
-    WHERE (NOT met.is_active OR met.mode IN ('audit', 'honor', 'masters'))
-    AND (met.mode, met.is_active) <> (excluded.mode, excluded.is_active)
-    RETURNING met.*, CASE WHEN met.xmax = 0 THEN '+' ELSE '~' END AS history_type
-)
-INSERT INTO student_courseenrollment_history
-    (id, created, is_active, mode, course_id, user_id, history_id, history_date, history_type)
-SELECT id, created, is_active, mode, course_id, user_id, gen_random_uuid(), clock_timestamp(), history_type
-FROM entered;
-
-WITH
-link AS MATERIALIZED (
-    SELECT link.*
-    FROM unnest(
-        current_setting('linking.enrollments')::integer[], current_setting('linking.users')::integer[]
-    ) AS link (enrollment_id, user_id)
-),
-entered AS (
-    UPDATE program_enrollments_programcourseenrollment AS course
-    SET course_enrollment_id = course_enrollment.id, modified = (SELECT clock_timestamp())
-    FROM link, student_courseenrollment AS course_enrollment
-    WHERE course.program_enrollment_id = link.enrollment_id
-    AND course_enrollment.user_id = link.user_id
-    AND course_enrollment.course_id || '' = course.course_key
-    RETURNING course.*, course_enrollment.mode
-),
-recorded AS (
-    INSERT INTO program_enrollments_historicalprogramcourseenrollment (
-        id, created, modified, course_key, status, course_enrollment_id, program_enrollment_id,
-        history_date, history_type
-    )
-    SELECT
-        id, created, modified, course_key, status, course_enrollment_id, program_enrollment_id, clock_timestamp(), '~'
-    FROM entered
-    ORDER BY id
-)
-SELECT json_agg(json_build_array(course_enrollment_id, course_key, mode) ORDER BY id)
-FROM entered
-WHERE mode <> 'masters'
-"""
-
-# Pending course roles (`linking.assignments`) become roles, and their assignments go; inactive accounts keep theirs.
-# The org is the first part of a course key; a key without one is refused by the column's NOT NULL.
-FULFIL_ROLES = """
-WITH
-fulfilled AS (
-    DELETE FROM program_enrollments_courseaccessroleassignment AS assignment
-    USING
-        unnest(current_setting('linking.assignments')::integer[]) AS pending (id),
-        program_enrollments_programcourseenrollment AS course,
-        program_enrollments_programenrollment AS enrollment,
-        auth_user AS account
-    WHERE assignment.id = pending.id
-    AND course.id = assignment.enrollment_id
-    AND enrollment.id = course.program_enrollment_id
-    AND account.id = enrollment.user_id
-    AND account.is_active
-    RETURNING account.id AS user_id, course.course_key, assignment.role
-)
-INSERT INTO student_courseaccessrole (org, course_id, role, user_id)
-SELECT DISTINCT
-    coalesce(
-        substring(course_key FROM '^course-v1:([^+]+)[+][^+]+[+]'), substring(course_key FROM '^([^/:]+)/[^/]+/')
-    ),
-    course_key, role, user_id
-FROM fulfilled
-ON CONFLICT (user_id, org, course_id, role) DO NOTHING
 """
 
 TABLES = [

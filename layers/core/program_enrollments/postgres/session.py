@@ -1,8 +1,8 @@
-"""One transaction on a connection, with savepoints, and the time that it may take."""
+"""One transaction on a connection, and the time that it may take."""
 
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Timer
@@ -11,7 +11,7 @@ from typing import Any
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection
 
-from program_enrollments.errors import ConnectionLost, LinkingUnavailable, NonExistentCourse, Refused
+from program_enrollments.errors import ConnectionLost, LinkingUnavailable
 from program_enrollments.postgres.sqlstates import OUT_OF_TIME_MESSAGE, meaning
 
 __all__ = ["Connection", "Session", "close", "set_timeout"]
@@ -32,20 +32,10 @@ class Session:
         """Run one statement with bound parameters; return the first column of its last row, None without rows."""
         return self._exchange(statement, self._seconds_left(), parameters)
 
-    def script(self, statements: str, **ids: Sequence[int]) -> Any:  # noqa: ANN401 - likewise
-        """Run constant statements in one round trip; return the first column of the last row, None without rows.
-
-        Each list of ids is there for them as `current_setting('linking.<name>')`, until the transaction or the
-        savepoint is over.
-        """
+    def script(self, statements: str) -> Any:  # noqa: ANN401 - likewise
+        """Run constant statements in one round trip; return the first column of the last row, None without rows."""
         seconds = self._seconds_left()
-        settings = "".join(
-            f"SELECT set_config('linking.{name}', '{{{','.join(map(str, values))}}}', true);"
-            for name, values in ids.items()
-        )
-        return self._exchange(
-            f"SET LOCAL statement_timeout = {_milliseconds(seconds)}; {settings}{statements}", seconds
-        )
+        return self._exchange(f"SET LOCAL statement_timeout = {_milliseconds(seconds)}; {statements}", seconds)
 
     @contextmanager
     def transaction(self, *, commit: bool = True) -> Iterator[None]:
@@ -64,17 +54,6 @@ class Session:
             with suppress(Exception):
                 self._exchange("ROLLBACK", 0)
             raise
-
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """All or nothing: what happens inside is undone where the server or the caller refuses it."""
-        self.script("SAVEPOINT key")
-        try:
-            yield
-        except (Refused, NonExistentCourse):
-            self._exchange("ROLLBACK TO SAVEPOINT key; RELEASE SAVEPOINT key", self._seconds_left())
-            raise
-        self.script("RELEASE SAVEPOINT key")
 
     def _commit(self) -> None:
         try:
