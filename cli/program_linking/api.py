@@ -1,23 +1,22 @@
-"""The deployed API, as the command line reaches it: with the caller's AWS credentials, and patient where it is busy."""
+"""The service's API, as the command reaches it: signed or with a token, and patient if it is busy."""
 
 import json
-import os
-import re
 import time
-import urllib.request
-from collections.abc import Callable, Mapping
-from email.message import Message
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
-from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode
 
-from program_enrollments import LinkingUnavailable
+import httpx
 
-LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
-ANSWERS = {HTTPStatus.OK, HTTPStatus.MULTI_STATUS, HTTPStatus.UNPROCESSABLE_ENTITY}
-# A batch that was under way when one of these came may be done or not; sending it again is safe either way.
+from program_linking.output import note
+from program_linking.signing import Signed
+from program_linking.stopped import ApiRefused, NotFound, NotThisApi, Stopped, TooLarge
+from program_linking.urls import is_local
+
+# What was under way when one of these came may be done or not; sending it again is safe either way.
 BUSY = {
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.BAD_GATEWAY,
@@ -25,137 +24,124 @@ BUSY = {
     HTTPStatus.GATEWAY_TIMEOUT,
 }
 HINTS: dict[int, str] = {
-    HTTPStatus.FORBIDDEN: " Sign in with AWS credentials that may call it.",
-    HTTPStatus.NOT_FOUND: " Look at --url: it ends with the API's stage.",
+    HTTPStatus.UNAUTHORIZED: " Look at --token: it may have expired, or not be for this API.",
+    HTTPStatus.FORBIDDEN: " Look at --url, which ends with the API's stage, and at whether your AWS credentials or your"
+    " --token may call it.",
+    HTTPStatus.NOT_FOUND: " Look at --url, which ends with the API's stage.",
 }
-NO_CREDENTIALS = "There are no AWS credentials to sign with: sign in, or set AWS_PROFILE."
-NO_REGION = "The URL names no AWS region: set AWS_REGION."
 TRIES = 5
 WAIT_SECONDS = 5
 LONGEST_WAIT_SECONDS = 60
-# API Gateway gives up after 29.
-ANSWER_SECONDS = 60
-
-type Sign = Callable[[bytes], Mapping[str, str]]
+ANSWER_SECONDS = 60.0  # API Gateway gives up after 29
 
 
-class ApiRefused(Exception):
-    """The API does not carry the request out, and would not if it were sent again."""
+@contextmanager
+def connected_api(url: str, token: str | None) -> Iterator["Api"]:
+    """The API at a URL that `base_url` gave: with a token, the caller's AWS credentials or, on localhost, neither.
 
-
-class TooLarge(ApiRefused):
-    """The request holds too many keys."""
-
-
-def endpoint(url: str) -> str:
-    """Where the API at a URL takes links; raise `ValueError` where that would send keys unprotected."""
-    parts = urlsplit(url)
-    if not parts.hostname or not (
-        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOCAL_HOSTS)
-    ):
-        raise ValueError(f"'{url}' is not an https:// URL (plain http:// is for localhost alone)")
-    return url.rstrip("/").removesuffix("/links") + "/links"
-
-
-def connect_to_api(
-    url: str, note: Callable[[str], None]
-) -> Callable[[Mapping[str, object]], dict[str, tuple[str, str]]]:
-    """Make the function that sends a request to an endpoint and returns the code and message of each failed key.
-
-    It raises `TooLarge` where the keys have to be sent in several requests, `ApiRefused` where the API refuses them for
-    another reason, and `LinkingUnavailable` where it is out of reach or stays busy; `note` is told of each wait.
+    Proxies and certificates are what the environment says, but localhost is reached directly. Redirects are not
+    followed: they would carry the caller's signature elsewhere.
     """
-    sign = _signer(url) if url.startswith("https://") else lambda _: {}
-
-    def link(request: Mapping[str, object]) -> dict[str, tuple[str, str]]:
-        body = json.dumps(request, ensure_ascii=False).encode()
-        return _failures(*_send_patiently(url, body, sign, note))
-
-    return link
-
-
-def _send_patiently(url: str, body: bytes, sign: Sign, note: Callable[[str], None]) -> tuple[int, bytes]:
-    for tries_left in reversed(range(TRIES)):
-        status, headers, answer = _send(url, body, sign(body))
-        if status not in BUSY:
-            return status, answer
-        if tries_left:
-            seconds = _retry_after(headers)
-            note(f"The API is busy ({status}): trying again in {seconds} s.")
-            time.sleep(seconds)
-    raise LinkingUnavailable(f"The API stays busy: it answered {status} {TRIES} times. {_message(answer)}")
-
-
-def _send(url: str, body: bytes, signature: Mapping[str, str]) -> tuple[int, Message, bytes]:
-    headers = {"Content-Type": "application/json", **signature}
-    request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310 - `endpoint` saw to the scheme
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    auth = None if token or is_local(url) else Signed(url)
     try:
-        with urllib.request.build_opener().open(request, timeout=ANSWER_SECONDS) as response:
-            return response.status, response.headers, response.read()
-    except HTTPError as error:
-        with error:
-            return error.code, error.headers, error.read()
-    except (OSError, HTTPException) as error:
-        raise LinkingUnavailable(
-            f"The API at {url} cannot be reached: {getattr(error, 'reason', error)}. Look at --url and the network."
+        client = httpx.Client(auth=auth, headers=headers, timeout=ANSWER_SECONDS, trust_env=not is_local(url))
+    except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
+        raise Stopped(
+            f"HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE or SSL_CERT_DIR has a value that is of no use: {error}."
         ) from error
+    with client:
+        yield Api(client, url)
 
 
-def _retry_after(headers: Message) -> int:
-    seconds = headers.get("Retry-After") or ""
-    return min(int(seconds), LONGEST_WAIT_SECONDS) if seconds.isdecimal() else WAIT_SECONDS
+@dataclass(frozen=True)
+class Api:
+    """The API, connected."""
+
+    client: httpx.Client
+    url: str
+
+    def call(  # noqa: PLR0913 - what a request has
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        accept: str = "application/json",
+        answers: Collection[int] = (HTTPStatus.OK,),
+    ) -> httpx.Response:
+        """Send a request, and again while the API is busy; return its answer.
+
+        The path is relative to the stage, and quoted. The body is sent as JSON. Raise `TooLarge`, `NotFound` or
+        `ApiRefused` unless the status is one of `answers`, and `Stopped` if the API is out of reach or stays busy.
+        """
+        # Not httpx's own way to write a query, whose + for a space is not what AWS signs.
+        url = f"{self.url}/{path}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+        headers = {"Accept": accept}
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = json.dumps(body, ensure_ascii=False).encode()
+        answer = self._send_patiently(lambda: self.client.request(method, url, headers=headers, content=content))
+        if answer.status_code not in answers:
+            raise _refusal(answer)
+        return answer
+
+    def ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - see `call`
+        """Send a request as `call` does; return the JSON object that its answer is, or raise `NotThisApi`."""
+        try:
+            return dict(self.call(method, path, **request).json())
+        except (ValueError, TypeError) as error:
+            raise NotThisApi from error
+
+    def _send_patiently(self, send: Callable[[], httpx.Response]) -> httpx.Response:
+        for tries_left in reversed(range(TRIES)):
+            answer = self._send(send)
+            if answer.status_code not in BUSY:
+                return answer
+            if tries_left:
+                seconds = _retry_after(answer)
+                note(f"The API is busy ({answer.status_code}): trying again in {seconds} s.")
+                time.sleep(seconds)
+        said = f"it answered {answer.status_code} {TRIES} times. {_message(answer)}"
+        raise Stopped(f"The API stays busy: {said}".rstrip())
+
+    def _send(self, send: Callable[[], httpx.Response]) -> httpx.Response:
+        try:
+            return send()
+        except httpx.TimeoutException as error:
+            raise Stopped(f"The API at {self.url} does not answer. Look at --url and the network.") from error
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            raise Stopped(
+                f"The API at {self.url} cannot be reached: {error}. Look at --url and the network."
+            ) from error
 
 
-def _failures(status: int, answer: bytes) -> dict[str, tuple[str, str]]:
-    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        raise TooLarge(f"The API answered 413: {_message(answer)}")
-    if status not in ANSWERS:
-        raise ApiRefused(f"The API answered {status}: {_message(answer)}{HINTS.get(status, '')}")
+def _refusal(answer: httpx.Response) -> ApiRefused:
+    status = answer.status_code
+    kinds: dict[int, type[ApiRefused]] = {
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: TooLarge,
+        HTTPStatus.NOT_FOUND: NotFound,
+    }
+    hint = HINTS.get(status, "")
+    if answer.is_redirect:
+        hint = " Redirects are not followed: look at --url."
+    said = " ".join(filter(None, [f"The API answered {status}:", _message(answer)])).rstrip(":")
+    return kinds.get(status, ApiRefused)(f"{said.rstrip('.')}.{hint}")
+
+
+def _retry_after(answer: httpx.Response) -> int:
+    seconds = answer.headers.get("Retry-After", "")
+    is_number = seconds.isascii() and seconds.isdecimal()
+    return min(int(seconds[:9]), LONGEST_WAIT_SECONDS) if is_number else WAIT_SECONDS
+
+
+def _message(answer: httpx.Response) -> str:
+    """What a refusal says, its details included; nothing if it is not the API's own or API Gateway's."""
     try:
-        fields = json.loads(answer)
-        return {key: (fields["error_codes"][key], message) for key, message in fields["errors"].items()}
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ApiRefused("What answered is not the linking API. Look at --url.") from error
-
-
-def _message(answer: bytes) -> str:
-    """What a refusal says, its details included; nothing where it is not the API's own or API Gateway's."""
-    try:
-        fields: dict[str, Any] = json.loads(answer)
-        details = [f"{detail['where']}: {detail['what']}." for detail in fields.get("details", ())]
-        return " ".join([str(fields.get("message") or fields.get("Message") or ""), *details])
+        said: dict[str, Any] = answer.json()
+        details = [f"{detail['where']}: {detail['what']}." for detail in said.get("details", ())]
+        return " ".join([str(said.get("message") or said.get("Message") or ""), *details]).strip()
     except (ValueError, LookupError, TypeError, AttributeError):
         return ""
-
-
-def _signer(url: str) -> Sign:
-    """Make the function that signs a body for API Gateway (AWS Signature Version 4)."""
-    try:
-        # The Lambda never signs, and a person who links in a database need not have it.
-        from botocore.auth import SigV4Auth  # noqa: PLC0415
-        from botocore.awsrequest import AWSRequest  # noqa: PLC0415
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-        from botocore.session import Session  # noqa: PLC0415
-    except ImportError as error:
-        raise ApiRefused("Signing needs botocore: install it, or boto3.") from error
-    session = Session()
-
-    def sign(body: bytes) -> Mapping[str, str]:
-        try:
-            region = _region(url) or os.environ.get("AWS_REGION") or session.get_config_variable("region")
-            credentials = session.get_credentials()
-            if not region or not credentials:
-                raise ApiRefused(NO_CREDENTIALS if region else NO_REGION)
-            request = AWSRequest("POST", url, headers={"Content-Type": "application/json"}, data=body)
-            SigV4Auth(credentials.get_frozen_credentials(), "execute-api", region).add_auth(request)
-        except (BotoCoreError, ClientError) as error:
-            raise ApiRefused(f"{NO_CREDENTIALS} ({error})") from error
-        return dict(request.headers.items())
-
-    return sign
-
-
-def _region(url: str) -> str | None:
-    """The region that API Gateway's own host names bear; a domain of one's own bears none."""
-    found = re.search(r"[.]execute-api[.]([a-z0-9-]+)[.]", urlsplit(url).hostname or "")
-    return found and found[1]

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from local.lms import PROGRAM, Lms
 from local.serve import Gateway
-from program_linking.link import main
+from program_linking.main import run
 from tests.command.support import Api, Ended, Link, Received, Start
 
 API_HOST = "abcdef1234.execute-api.eu-west-1.amazonaws.com"
@@ -31,7 +31,7 @@ def link(capsys: pytest.CaptureFixture[str]) -> Link:
 
     def link(*arguments: str, program: str = PROGRAM) -> Ended:
         try:
-            status = main([program, *arguments])
+            status = run(["link", program, *arguments])
         except SystemExit as end:
             status = int(end.code or 0)
         return Ended(status, *capsys.readouterr())
@@ -45,7 +45,7 @@ def link_process(lms: Lms) -> Start:
 
     def start(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "program_linking.link", PROGRAM, *arguments],
+            [sys.executable, "-m", "program_linking.main", "link", PROGRAM, *arguments],
             env=os.environ | {"PYTHONPATH": "layers/core"} | environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -80,21 +80,25 @@ def test_a_bad_program_uuid_is_refused(link: Link) -> None:
     """A program that is not a UUID is refused in Open edX's words."""
     ended = link("student-001:alice", program="notauuid::thisisntauuid")
     assert ended.status == 2
-    assert ended.err.endswith("supplied program_uuid 'notauuid::thisisntauuid' is not a valid UUID\n")
+    assert ended.err.endswith(
+        "supplied program_uuid 'notauuid::thisisntauuid' is not a valid UUID\nTry 'program-linking link --help'.\n"
+    )
 
 
 def test_a_bad_curriculum_uuid_is_refused(link: Link) -> None:
     """A curriculum that is not a UUID is refused likewise."""
     ended = link("student-001:alice", "--curriculum", "MBA")
     assert ended.status == 2
-    assert ended.err.endswith("supplied curriculum_uuid 'MBA' is not a valid UUID\n")
+    assert ended.err.endswith(
+        "supplied curriculum_uuid 'MBA' is not a valid UUID\nTry 'program-linking link --help'.\n"
+    )
 
 
 def test_nothing_to_link_is_refused(link: Link) -> None:
     """A command that names neither items nor a file is refused."""
     ended = link()
     assert ended.status == 2
-    assert ended.err.endswith("give either KEY:USERNAME items or --csv FILE\n")
+    assert ended.err.endswith("Give either KEY:USERNAME items or --csv FILE.\n")
 
 
 def test_items_beside_a_file_are_refused(link: Link) -> None:
@@ -107,10 +111,10 @@ def test_items_beside_a_file_are_refused(link: Link) -> None:
     [
         ("k" * 256 + ":alice", "external_user_key is longer than 255 characters"),
         ("student-001:" + "u" * 151, "lms_username is longer than 150 characters"),
-        ("student\0001:alice", "external_user_key holds a NUL character"),
-        ("student-001:al\0ice", "lms_username holds a NUL character"),
-        ("student\udcff:alice", "external_user_key is not UTF-8"),
-        ("student-001:al\udcffice", "lms_username is not UTF-8"),
+        ("student\0001:alice", "external_user_key has a NUL character"),
+        ("student-001:al\0ice", "lms_username has a NUL character"),
+        ("student\udcff:alice", "external_user_key has a lone surrogate, which is not a character"),
+        ("student-001:al\udcffice", "lms_username has a lone surrogate, which is not a character"),
     ],
 )
 def test_what_the_service_would_refuse_is_refused(link: Link, item: str, fault: str) -> None:
@@ -168,7 +172,7 @@ def test_keys_that_differ_in_case_alone(link: Link) -> None:
     ended = link("student-001:alice", "Student-001:bob", "--ignore-case")
     assert (ended.status, ended.err) == (
         2,
-        "Nothing was sent.\nitem 2: external user key Student-001 differs from student-001 in item 1 in case alone\n",
+        "Nothing was sent.\nitem 2: external user key Student-001 differs only in case from student-001 in item 1\n",
     )
 
 

@@ -3,6 +3,7 @@
 from program_enrollments.errors import (
     ConnectionLost,
     DatabaseNotReady,
+    InvalidFile,
     LinkingUnavailable,
     ProgramEnrollmentsError,
     Refused,
@@ -18,6 +19,7 @@ __all__ = [
     "ConnectionLost",
     "DatabaseNotReady",
     "Failure",
+    "InvalidFile",
     "LinkingUnavailable",
     "NoSuchLearner",
     "Outcome",

@@ -36,3 +36,16 @@ class Refused(ProgramEnrollmentsError):
         self.sqlstate = sqlstate
         self.constraint = constraint
         self.detail = detail
+
+
+class InvalidFile(ProgramEnrollmentsError):
+    """A file, or what stands for one, cannot be used as it is.
+
+    `faults` are sentences, mostly with the number of a line; `others` is how many more there are.
+    """
+
+    def __init__(self, *faults: str, others: int = 0) -> None:
+        more = [f"and {others:,} more faults"] if others else []
+        super().__init__("\n".join([*faults, *more]))
+        self.faults = faults
+        self.others = others

@@ -6,6 +6,9 @@ from uuid import UUID
 MOST_KEYS = 10_000
 LONGEST_KEY = 255
 LONGEST_USERNAME = 150
+# A file, whichever it reaches first.
+MOST_LINES = 1_000_000
+MOST_BYTES = 200_000_000
 
 
 def caseless(key: str) -> str:
@@ -29,7 +32,9 @@ def fault(text: str, longest: int) -> str | None:
         return f"is longer than {longest} characters"
     if "\0" in text:
         return "has a NUL character"
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
         return "has a lone surrogate, which is not a character"
     return None
 

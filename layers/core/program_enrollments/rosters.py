@@ -1,156 +1,138 @@
-"""The rosters that an operator hands in: KEY:USERNAME arguments or a CSV file; and the file of the lines that failed.
+"""Rosters: the bytes of a file, or KEY:USERNAME items, become external user keys with their usernames, or faults.
 
-A roster is checked whole before anything is sent. What surrounds a key or a username is trimmed, as Open edX's command
-does; what remains is used exactly as it is.
+A roster is checked whole. What surrounds a key or a username is trimmed, as Open edX's command does; what remains is
+used exactly as it is.
 """
 
-import codecs
-import csv
-import io
-import sys
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
-from pathlib import Path
-from typing import NamedTuple, TextIO
+from itertools import islice
+from typing import NamedTuple
 
-from program_enrollments.limits import LONGEST_KEY, LONGEST_USERNAME, caseless
+from program_enrollments.csv_files import Column, Layout, find_columns, read_records, trimmed
+from program_enrollments.errors import InvalidFile
+from program_enrollments.limits import LONGEST_KEY, LONGEST_USERNAME, MOST_LINES, caseless, fault
 
-COLUMNS = ("external_user_key", "lms_username")
 MOST_FAULTS = 20
-STANDARD_INPUT = "-"
-
-
-class InvalidInput(Exception):
-    """What an operator handed in cannot be used as it is; the message tells one fault a line."""
-
-    def __init__(self, *faults: str) -> None:
-        more = [f"and {len(faults) - MOST_FAULTS:,} faults more"] if len(faults) > MOST_FAULTS else []
-        super().__init__("\n".join([*faults[:MOST_FAULTS], *more]))
+COLUMNS = ("external_user_key", "lms_username")
+KNOWN_COLUMNS = (
+    Column(COLUMNS[0], ("external_key", "student_key", "external_student_key")),
+    Column(COLUMNS[1], ("username", "lms_user")),
+)
+# By which most usernames are told from a column's name at little cost.
+LAST_OF_NAMES = {name[-4:] for name in KNOWN_COLUMNS[1].names}
 
 
 class Line(NamedTuple):
-    """One line of a roster: where it stands, what it says, and what to tell where a part of it is blank."""
+    """One line of a roster: its number, its key and username, trimmed, and what is amiss with its form."""
 
-    where: str
+    number: int
     external_user_key: str
     lms_username: str
-    complaint: str
+    amiss: str | None
+    cells: Sequence[str]
 
 
-def read_items(items: Sequence[str], *, ignore_case: bool) -> dict[str, str]:
-    """Read KEY:USERNAME arguments; raise `InvalidInput`.
+class Roster(NamedTuple):
+    """Each external user key with its username, in the order of the file, and how the file is written."""
 
-    An item is split at its last colon: a key may hold colons, a username never does.
+    pairs: dict[str, str]
+    layout: Layout
+
+
+def read_roster(data: bytes, *, ignore_case: bool = False) -> Roster:
+    """Read the bytes of a file, and check all its lines; raise `InvalidFile` with its faults.
+
+    With `ignore_case`, keys that differ only in case are the same key.
     """
-    return _checked((_item(number, item) for number, item in enumerate(items, start=1)), ignore_case=ignore_case)
+    layout, lines = roster_lines(data)
+    pairs = _checked(lines, "line", ignore_case=ignore_case)
+    if not pairs:
+        raise InvalidFile("the file has a header and no line after it" if layout.header else "the file is empty")
+    return Roster(pairs, layout)
 
 
-def read_csv(file: str, *, ignore_case: bool) -> tuple[dict[str, str], str]:
-    """Read a CSV file, or standard input where it is `-`; raise `InvalidInput`.
+def roster_lines(data: bytes) -> tuple[Layout, Iterator[Line]]:
+    """Read a file line by line, without a look at its values; raise `InvalidFile`, also from the iterator.
 
-    Return the encoding too, so that another file can be written in the same form: `utf-8-sig` is Excel's UTF-8.
+    So a file that `read_roster` took is read again, for its cells.
     """
-    data = _bytes(file)
-    encoding = "utf-8-sig" if data.startswith(codecs.BOM_UTF8) else "utf-8"
-    return _checked(_csv_lines(_text(data)), ignore_case=ignore_case), encoding
+    layout, records = read_records(data, KNOWN_COLUMNS)
+    key_at, username_at = (layout.places[column] for column in COLUMNS)
+    return layout, (_line(number, cells, key_at, username_at) for number, cells in records)
 
 
-def write_failed(file: TextIO, roster: Mapping[str, str], failed: Mapping[str, tuple[str, str]]) -> None:
-    """Write the failed lines of a roster, each with its code and its message, so that `read_csv` reads them again."""
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*COLUMNS, "code", "message"])
-    writer.writerows([key, roster[key], code, message] for key, (code, message) in failed.items())
+def read_items(items: Sequence[str], *, ignore_case: bool = False) -> dict[str, str]:
+    """Read KEY:USERNAME arguments; raise `InvalidFile` with their faults.
+
+    An item is split at its last colon: a key may have colons, a username never does.
+    """
+    return _checked(
+        (_item(number, item) for number, item in enumerate(items, start=1)), "item", ignore_case=ignore_case
+    )
+
+
+def _line(number: int, cells: list[str], key_at: int, username_at: int) -> Line:
+    raw_key, raw_username, *_ = [cells[place] if place < len(cells) else "" for place in (key_at, username_at)]
+    key, username = trimmed(raw_key), trimmed(raw_username)
+    amiss = None
+    if not (key and username):
+        amiss = f"both values are needed: {','.join(COLUMNS)}"
+    elif (key[0] == '"' and key != raw_key) or (username[0] == '"' and username != raw_username):
+        amiss = "a quote has something invisible before it"
+    elif username[-4:].casefold() in LAST_OF_NAMES and len(find_columns((key, username), KNOWN_COLUMNS)) > 1:
+        amiss = "a header again; join files without theirs"
+    return Line(number, key, username, amiss, cells)
 
 
 def _item(number: int, item: str) -> Line:
     key, _, username = item.rpartition(":")
-    complaint = f"incorrectly formatted argument '{item}', must be in form <external user key>:<lms username>"
-    return Line(f"item {number}", key.strip(), username.strip(), complaint)
+    key, username = trimmed(key), trimmed(username)
+    amiss = f"incorrectly formatted argument '{item}', must be in form <external user key>:<lms username>"
+    return Line(number, key, username, None if key and username else amiss, [item])
 
 
-def _bytes(file: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"{file} cannot be read: {error.strerror}") from error
-
-
-def _text(data: bytes) -> str:
-    data = data.removeprefix(codecs.BOM_UTF8)
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        line = len((data[: error.start] + b".").splitlines())
-        raise InvalidInput(
-            f"line {line}: not UTF-8; save the file as UTF-8 (in Excel: CSV UTF-8, comma delimited)"
-        ) from error
-
-
-def _csv_lines(text: str) -> Iterator[Line]:
-    records = _records(text)
-    first = next(records, None)
-    if first is None:
-        return
-    header = _header(*first)
-    key_at, username_at = header or (0, 1)
-    for number, cells in records if header else chain([first], records):
-        cell = dict(enumerate(cells)).get  # a record may be short
-        complaint = f"both values are needed: {','.join(COLUMNS)}"
-        yield Line(f"line {number}", cell(key_at, ""), cell(username_at, ""), complaint)
-
-
-def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is not blank, its cells trimmed, with the number of the line on which it begins."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
-    begins = 1
-    try:
-        for cells in reader:
-            if any(trimmed := [cell.strip() for cell in cells]):
-                yield begins, trimmed
-            begins = reader.line_num + 1
-    except csv.Error as error:
-        raise InvalidInput(f"line {begins}: not CSV: {error}") from error
-
-
-def _header(number: int, cells: Sequence[str]) -> tuple[int, int] | None:
-    """Where the two columns are, if the record is a header; None if it is a line of the roster already."""
-    names = [cell.casefold() for cell in cells]
-    missing = [column for column in COLUMNS if column not in names]
-    if len(missing) == 1:
-        raise InvalidInput(f"line {number}: the header lacks {missing[0]}")
-    return None if missing else (names.index(COLUMNS[0]), names.index(COLUMNS[1]))
-
-
-def _checked(lines: Iterable[Line], *, ignore_case: bool) -> dict[str, str]:
-    first: dict[str, Line] = {}
+def _checked(lines: Iterable[Line], unit: str, *, ignore_case: bool) -> dict[str, str]:
+    """All pairs, if no line has a fault; the first faults are worded, and the others counted."""
+    pairs: dict[str, str] = {}
+    first: dict[str, str] = {} if ignore_case else pairs  # each has an entry for each line that is taken, in order
+    numbers = array("L")
     faults: list[str] = []
+    others = 0
     for line in lines:
         key = line.external_user_key
-        if fault := _fault(line):
-            faults.append(f"{line.where}: {fault}")
-        elif (other := first.setdefault(caseless(key) if ignore_case else key, line)) is not line:
-            faults.append(f"{line.where}: {_repetition(key, other)}")
+        same = caseless(key) if ignore_case else key
+        wrong = line.amiss or _fault(key, line.lms_username)
+        if wrong is None and same not in first:
+            first[same] = pairs[key] = line.lms_username
+            numbers.append(line.number)
+        elif len(faults) == MOST_FAULTS:
+            others += 1
+        elif wrong is None:
+            place = next(place for place, other in enumerate(first) if other == same)
+            faults.append(f"{unit} {line.number}: {_repetition(key, pairs, place, f'{unit} {numbers[place]}')}")
+        else:
+            faults.append(f"{unit} {line.number}: {wrong}")
     if faults:
-        raise InvalidInput(*faults)
-    return {line.external_user_key: line.lms_username for line in first.values()}
+        raise InvalidFile(*faults, others=others)
+    if len(pairs) > MOST_LINES:
+        raise InvalidFile(f"there are more than {MOST_LINES:,} lines: split the file")
+    return pairs
 
 
-def _fault(line: Line) -> str | None:
-    """What the API and the database would refuse."""
-    if not (line.external_user_key and line.lms_username):
-        return line.complaint
-    limits = (line.external_user_key, LONGEST_KEY), (line.lms_username, LONGEST_USERNAME)
-    for column, (value, longest) in zip(COLUMNS, limits, strict=True):
-        if len(value) > longest:
-            return f"{column} is longer than {longest} characters"
-        if "\0" in value:
-            return f"{column} holds a NUL character"
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            return f"{column} is not UTF-8"
+def _fault(key: str, username: str) -> str | None:
+    """What the core would refuse, and what would not come back out of a file."""
+    if wrong := fault(key, LONGEST_KEY):
+        return f"{COLUMNS[0]} {wrong}"
+    if wrong := fault(username, LONGEST_USERNAME):
+        return f"{COLUMNS[1]} {wrong}"
+    if "\n" in key or "\n" in username or "\r" in key or "\r" in username:
+        return "a value has a line break in it"
     return None
 
 
-def _repetition(key: str, other: Line) -> str:
-    if key == other.external_user_key:
-        return f"external user key {key} provided multiple times, first in {other.where}"
-    return f"external user key {key} differs from {other.external_user_key} in {other.where} in case alone"
+def _repetition(key: str, pairs: Mapping[str, str], place: int, where: str) -> str:
+    if key in pairs:
+        return f"external user key {key} provided multiple times, first in {where}"
+    other = next(islice(pairs, place, None))
+    return f"external user key {key} differs only in case from {other} in {where}"

@@ -1,0 +1,16 @@
+"""`program-linking grants`."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from program_enrollments import grants as core
+from program_linking.streams import write
+
+EXAMPLE = "Example: program-linking grants linking | psql -h localhost openedx"
+
+
+def grants(role: Annotated[str, typer.Argument(help="The role that the service connects as.")]) -> None:
+    """Print the SQL that gives a role what the service needs in the database that PGDATABASE names, and no more."""
+    write([core.grants(role, os.environ.get("PGDATABASE") or core.DATABASE)])
