@@ -59,7 +59,12 @@ def link_process(lms: Lms) -> Start:
 @pytest.fixture
 def gateway(lms: Lms) -> Iterator[str]:
     """The service behind its local HTTP front; its URL."""
-    with _serving(HTTPServer(("127.0.0.1", 0), Gateway)) as port:
+
+    class Quiet(Gateway):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            """Say nothing where the command speaks."""
+
+    with _serving(HTTPServer(("127.0.0.1", 0), Quiet)) as port:
         yield f"http://127.0.0.1:{port}"
 
 
