@@ -49,3 +49,11 @@ class InvalidFile(ProgramEnrollmentsError):
         super().__init__("\n".join([*faults, *more]))
         self.faults = faults
         self.others = others
+
+
+class NonExistentCourse(ProgramEnrollmentsError):
+    """A program-course enrollment names a course run that the LMS does not know."""
+
+
+class NoIdentities(ProgramEnrollmentsError):
+    """The LMS has no single sign-on: there is no table of the accounts that an identity provider knows."""

@@ -1,0 +1,87 @@
+"""What a caller hands in, a row for each external user key, and what becomes of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+from program_enrollments.errors import Refused
+from program_enrollments.limits import LONGEST_KEY, MOST_KEYS, fault
+
+
+class ProgramRow(NamedTuple):
+    """A key, the status that it is to have in the program, and in which curriculum; None stands for all it has."""
+
+    student_key: str
+    status: str
+    curriculum_uuid: str | None = None
+
+
+class CourseRow(NamedTuple):
+    """A key, the status that it is to have in the course, and its curriculum; None stands for all it has.
+
+    `course_staff` gives the course's staff role or takes it; None leaves it as it is.
+    """
+
+    student_key: str
+    status: str
+    curriculum_uuid: str | None = None
+    course_staff: bool | None = None
+
+
+class Verdict(StrEnum):
+    """Why a row was not written; the words are those of Open edX's REST API."""
+
+    DUPLICATED = "duplicated"
+    INVALID_STATUS = "invalid-status"
+    CONFLICT = "conflict"
+    NOT_IN_PROGRAM = "not-in-program"
+    NOT_FOUND = "not-found"
+    INTERNAL_ERROR = "internal-error"
+
+
+class KeptEnrollment(NamedTuple):
+    """An active course enrollment in a mode other than audit, honor or masters, which enrolling leaves as it is."""
+
+    course_enrollment_id: int
+    course_key: str
+    mode: str
+
+
+class ActiveElsewhere(NamedTuple):
+    """A program-course enrollment that is active in the same course through another program, and so in the way."""
+
+    program_course_enrollment_id: int
+    program_uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of each key, in request order: the status that it has now, or a verdict.
+
+    `refusals` has what the server said of each `internal-error`.
+    """
+
+    statuses: dict[str, str] = field(default_factory=dict)
+    refusals: list[Refused] = field(default_factory=list)
+    kept_enrollments: list[KeptEnrollment] = field(default_factory=list)
+    active_elsewhere: list[ActiveElsewhere] = field(default_factory=list)
+
+    @property
+    def failed(self) -> int:
+        """How many keys do not have the status that was asked for."""
+        return sum(isinstance(status, Verdict) for status in self.statuses.values())
+
+
+def check(rows: Sequence[ProgramRow | CourseRow], *, create: bool, update: bool) -> None:
+    """Raise `ValueError` for what cannot be taken as given; a status that nobody knows is a verdict instead."""
+    if not (create or update):
+        raise ValueError("give create, update or both")
+    if len(rows) > MOST_KEYS:
+        raise ValueError(f"{len(rows):,} rows are more than {MOST_KEYS:,}")
+    for number, row in enumerate(rows):
+        if reason := fault(row.student_key, LONGEST_KEY):
+            raise ValueError(f"row {number}: student_key {reason}")
+        if row.curriculum_uuid is not None:
+            UUID(row.curriculum_uuid)
