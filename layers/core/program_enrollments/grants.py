@@ -18,7 +18,7 @@ PRIVILEGES = {
     "auth_user": "SELECT (id, username, is_active)",
     "course_modes_coursemode": "SELECT",
     "course_overviews_courseoverview": "SELECT",
-    "program_enrollments_courseaccessroleassignment": "SELECT, DELETE",
+    "program_enrollments_courseaccessroleassignment": "SELECT, INSERT, DELETE",
     "program_enrollments_historicalprogramcourseenrollment": (
         "INSERT, SELECT (id, status, course_enrollment_id, history_id, history_date, history_type, history_user_id)"
     ),
@@ -26,9 +26,9 @@ PRIVILEGES = {
         "INSERT, SELECT (id, external_user_key, curriculum_uuid, status, user_id,"
         " history_id, history_date, history_type, history_user_id)"
     ),
-    "program_enrollments_programcourseenrollment": "SELECT, UPDATE (course_enrollment_id, modified)",
-    "program_enrollments_programenrollment": "SELECT, UPDATE (user_id, modified)",
-    "student_courseaccessrole": "SELECT, INSERT",
+    "program_enrollments_programcourseenrollment": "SELECT, INSERT, UPDATE (course_enrollment_id, modified, status)",
+    "program_enrollments_programenrollment": "SELECT, INSERT, UPDATE (user_id, modified, status)",
+    "student_courseaccessrole": "SELECT, INSERT, DELETE",
     "student_courseenrollment": "SELECT, INSERT, UPDATE (is_active, mode)",
     "student_courseenrollment_history": (
         "INSERT, SELECT (id, mode, is_active, history_date, history_type, history_user_id)"
