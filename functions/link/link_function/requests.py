@@ -69,7 +69,7 @@ class LinkRequest(Fields):
         """Refuse what might be answered with more than Lambda can give, were every key to fail."""
         keys, usernames = self.external_keys_to_usernames.keys(), self.external_keys_to_usernames.values()
         key_copies = 5 if self.ignore_case else 3
-        largest = key_copies * _answer_bytes(keys) + _answer_bytes(usernames) + MESSAGE_BYTES * len(keys)
+        largest = key_copies * answer_bytes(keys) + answer_bytes(usernames) + MESSAGE_BYTES * len(keys)
         if largest > LARGEST_ANSWER:
             raise fault("answer_too_large")
         return self
@@ -96,18 +96,18 @@ class LinkResponse(BaseModel):
 
 def fitting(errors: Mapping[str, str]) -> dict[str, str]:
     """The error map, with messages cut short where they quote so much of the database that the answer might not fit."""
-    most_bytes = LARGEST_ANSWER - 2 * _answer_bytes(errors) - CODE_BYTES * len(errors)
-    if _answer_bytes(errors.values()) <= most_bytes:
+    most_bytes = LARGEST_ANSWER - 2 * answer_bytes(errors) - CODE_BYTES * len(errors)
+    if answer_bytes(errors.values()) <= most_bytes:
         return dict(errors)
     return {key: _cut(message, most_bytes // len(errors)) for key, message in errors.items()}
 
 
-def _answer_bytes(strings: Iterable[str]) -> int:
+def answer_bytes(strings: Iterable[str]) -> int:
     """How many bytes the strings take in an answer, whose JSON text is a string in the JSON that Lambda returns."""
     return len(json.dumps(json.dumps(list(strings), ensure_ascii=False), ensure_ascii=False).encode())
 
 
 def _cut(message: str, most_bytes: int) -> str:
-    while _answer_bytes([message]) > most_bytes:
+    while answer_bytes([message]) > most_bytes:
         message = message[: len(message) * 7 // 8 - 1] + "…"
     return message

@@ -9,6 +9,7 @@ LONGEST_USERNAME = 150
 # A file, whichever it reaches first.
 MOST_LINES = 1_000_000
 MOST_BYTES = 200_000_000
+LONGEST_COURSE_KEY = 255
 
 
 def caseless(key: str) -> str:
