@@ -39,11 +39,20 @@ PROBLEMS = {
     HTTPStatus.SERVICE_UNAVAILABLE: "The database is out of reach or out of time; send the batch again.",
 }
 RESPONSES: dict[int, Any] = {
-    **{status.value: {"description": words, "content": {JSON: {"model": EnrollmentStatuses}}} for status, words in ANSWERS.items()},
-    **{status.value: {"description": words, "content": {JSON: {"model": Problem}}} for status, words in PROBLEMS.items()},
+    **{
+        status.value: {"description": words, "content": {JSON: {"model": EnrollmentStatuses}}}
+        for status, words in ANSWERS.items()
+    },
+    **{
+        status.value: {"description": words, "content": {JSON: {"model": Problem}}}
+        for status, words in PROBLEMS.items()
+    },
 }
 COURSE_RESPONSES = RESPONSES | {
-    HTTPStatus.NOT_FOUND.value: {"description": "The LMS does not know the course.", "content": {JSON: {"model": Problem}}}
+    HTTPStatus.NOT_FOUND.value: {
+        "description": "The LMS does not know the course.",
+        "content": {JSON: {"model": Problem}},
+    }
 }
 
 router = Router()  # type: ignore[no-untyped-call]

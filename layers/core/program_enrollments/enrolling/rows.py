@@ -74,14 +74,26 @@ class Written:
         return sum(isinstance(status, Verdict) for status in self.statuses.values())
 
 
-def check(rows: Sequence[ProgramRow | CourseRow], *, create: bool, update: bool) -> None:
-    """Raise `ValueError` for what cannot be taken as given; a status that nobody knows is a verdict instead."""
+def checked[R: (ProgramRow, CourseRow)](rows: Sequence[R], *, create: bool, update: bool) -> list[R]:
+    """The rows, their curricula in the usual spelling; raise `ValueError` for what cannot be taken as given.
+
+    A status that nobody knows is a verdict on its row instead.
+    """
     if not (create or update):
         raise ValueError("give create, update or both")
     if len(rows) > MOST_KEYS:
         raise ValueError(f"{len(rows):,} rows are more than {MOST_KEYS:,}")
-    for number, row in enumerate(rows):
-        if reason := fault(row.student_key, LONGEST_KEY):
-            raise ValueError(f"row {number}: student_key {reason}")
-        if row.curriculum_uuid is not None:
-            UUID(row.curriculum_uuid)
+    return [_checked(number, row, create=create) for number, row in enumerate(rows)]
+
+
+def _checked[R: (ProgramRow, CourseRow)](number: int, row: R, *, create: bool) -> R:
+    if reason := fault(row.student_key, LONGEST_KEY):
+        raise ValueError(f"row {number}: student_key {reason}")
+    if row.curriculum_uuid is None:
+        if create and isinstance(row, ProgramRow):
+            raise ValueError(f"row {number}: a new enrollment needs a curriculum_uuid")
+        return row
+    try:
+        return row._replace(curriculum_uuid=str(UUID(row.curriculum_uuid)))
+    except ValueError as error:
+        raise ValueError(f"row {number}: curriculum_uuid is no UUID") from error

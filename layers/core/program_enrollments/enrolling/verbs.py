@@ -17,7 +17,7 @@ from program_enrollments.enrolling.rows import (
     ProgramRow,
     Verdict,
     Written,
-    check,
+    checked,
 )
 from program_enrollments.errors import Contention, NoIdentities, NonExistentCourse
 from program_enrollments.limits import caseless
@@ -48,7 +48,7 @@ def write_program_enrollments(  # noqa: PLR0913 - the options of the request, by
     rows that cannot be taken, `NoIdentities` if `idp` is given and the LMS has no single sign-on, and what
     `link_program_enrollments` raises about the database.
     """
-    check(rows, create=create, update=update)
+    rows = checked(rows, create=create, update=update)
     request = _request(program_uuid, rows)
 
     def write(session: Session) -> Written:
@@ -78,7 +78,7 @@ def write_program_course_enrollments(  # noqa: PLR0913 - the options of the requ
     Whether the course belongs to the program is not known to the database, and not checked. Options and errors are
     those of `write_program_enrollments`; raise `NonExistentCourse` if the LMS does not know the course.
     """
-    check(rows, create=create, update=update)
+    rows = checked(rows, create=create, update=update)
     request = _request(program_uuid, rows, course_key)
 
     def write(session: Session) -> Written:
