@@ -1,4 +1,4 @@
-"""Section 1: what is refused, with a message that says what and where, before the database is reached."""
+"""Requests: what is refused, with a message that says what is wrong and where, before the database is reached."""
 
 import base64
 import json

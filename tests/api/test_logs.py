@@ -1,4 +1,4 @@
-"""Section 5: what is logged and measured, as it is printed."""
+"""Logs and metrics, as they are printed."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Section 3.1, what is checked before a key is linked, and section 2, how the answer is given."""
+"""Checks before a key is linked, and the answers to them."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Section 3.4: a constraint refuses a write, and the key alone fails."""
+"""Constraints: the server refuses a write, and only its key fails."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Section 6: the core, called as a library."""
+"""The core, called as a library."""
 
 import pytest
 from pg8000.native import Connection

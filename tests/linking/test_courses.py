@@ -1,4 +1,4 @@
-"""Sections 3.2 and 3.3: the user of a linked key enters the master's track of the courses that waited."""
+"""Courses: the account of a linked key enters the master's track of the courses that waited."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Section 3.5: a key with enrollments in several curricula of the program."""
+"""Several curricula: a key with more than one enrollment in the program."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Section 3.8: the rows that Open edX's history would hold."""
+"""History: one row for each change, as Open edX's history tables have them."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Section 3.6: `relink` takes an enrollment from the account that holds it."""
+"""Relinking: an enrollment is taken from the account that holds it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Section 3.7: pending course roles become course roles."""
+"""Course roles: pending ones become roles of the linked account."""
 
 import pytest
 
