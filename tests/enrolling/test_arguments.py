@@ -13,7 +13,7 @@ ROW = ProgramRow("k", "enrolled", CURRICULUM)
 
 
 @pytest.mark.parametrize(
-    ("program", "rows", "way", "reason"),
+    ("program", "rows", "options", "reason"),
     [
         (PROGRAM, [ROW], {"create": False, "update": False}, "give create, update or both"),
         ("no uuid", [ROW], {"create": True, "update": False}, "badly formed hexadecimal UUID string"),
@@ -51,10 +51,10 @@ ROW = ProgramRow("k", "enrolled", CURRICULUM)
         ),
     ],
 )
-def test_refused(lms: Lms, program: str, rows: list[ProgramRow], way: dict[str, Any], reason: str) -> None:
+def test_refused(lms: Lms, program: str, rows: list[ProgramRow], options: dict[str, Any], reason: str) -> None:
     """What cannot be taken as given is refused before anything is read."""
     with pytest.raises(ValueError, match=reason):
-        write_program_enrollments(lms.connection, program, rows, **way)
+        write_program_enrollments(lms.connection, program, rows, **options)
 
 
 @pytest.mark.parametrize("course_key", ["course-v1:No+Such+Course", "", "x"])

@@ -55,7 +55,7 @@ def holders(lms: Lms) -> dict[str, str | None]:
         "SELECT external_user_key, username FROM program_enrollments_programenrollment"
         " LEFT JOIN auth_user AS account ON account.id = user_id"
     )
-    return {key: username for key, username in rows}
+    return dict(rows)
 
 
 def test_known_keys_are_linked(sso: Lms) -> None:
