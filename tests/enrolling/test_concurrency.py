@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -50,10 +51,8 @@ def test_two_writers_of_the_same_keys(lms: Lms, open_session: OpenSession, spell
         keys = [f"{round_}-{key}" for key in KEYS]
         created, other = at_once(
             open_session,
-            lambda connection, keys=keys: write(connection, keys, "pending", update=False),
-            lambda connection, keys=keys: write(
-                connection, [spell(key) for key in reversed(keys)], "ended", update=True
-            ),
+            partial(write, keys=keys, status="pending", update=False),
+            partial(write, keys=[spell(key) for key in reversed(keys)], status="ended", update=True),
         )
         assert set(created.values()) in ({"pending"}, {"conflict"})
         assert set(other.values()) == {"ended"}
@@ -74,8 +73,8 @@ def test_a_writer_beside_linking(lms: Lms, open_session: OpenSession) -> None:
             lms.enrollment(key)
         outcome, written = at_once(
             open_session,
-            lambda connection, batch=batch: link_program_enrollments(connection, PROGRAM, batch),
-            lambda connection, keys=keys: courses(connection, keys[::-1], "active"),
+            partial(link_program_enrollments, program_uuid=PROGRAM, external_keys_to_usernames=batch),
+            partial(courses, keys=keys[::-1], status="active"),
         )
         assert (outcome.failures, written.failed) == ({}, 0)
     assert lms.run("""
@@ -98,8 +97,8 @@ def test_a_writer_beside_relinking(lms: Lms, open_session: OpenSession) -> None:
         batch = {key: f"{'ba'[round_ % 2]}-{key}" for key in KEYS}
         outcome, written = at_once(
             open_session,
-            lambda connection, batch=batch: link_program_enrollments(connection, PROGRAM, batch, relink=True),
-            lambda connection, status=("active", "inactive")[round_ % 2]: courses(connection, KEYS[::-1], status),
+            partial(link_program_enrollments, program_uuid=PROGRAM, external_keys_to_usernames=batch, relink=True),
+            partial(courses, keys=KEYS[::-1], status=("active", "inactive")[round_ % 2]),
         )
         assert (outcome.failures, written.failed) == ({}, 0)
         assert lms.run("""

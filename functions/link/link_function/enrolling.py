@@ -1,8 +1,10 @@
 """The routes that write enrollments, with the paths, bodies and statuses of Open edX's REST API v1."""
 
+import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 from uuid import UUID
 
 from aws_lambda_powertools.event_handler import Response
@@ -11,7 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Path
 from pydantic import Field
 
 from lambda_runtime.refusals import Problem, read
-from link_function import service
+from link_function import writing
 from link_function.enrollment_requests import (
     CourseRowFields,
     CourseWriteRequest,
@@ -27,6 +29,7 @@ from program_enrollments.limits import MOST_KEYS
 
 PROGRAM = "/programs/<program_uuid>/enrollments"
 COURSE = "/programs/<program_uuid>/courses/<course_key>/enrollments"
+COURSE_PATH = re.compile(r"^(/programs/[^/]+/courses/)(.+)(/enrollments)$", re.DOTALL)
 ANSWERS = {
     HTTPStatus.OK: "Each key has its status.",
     HTTPStatus.MULTI_STATUS: "Some keys have their status; the others have a verdict that says why not.",
@@ -114,18 +117,23 @@ def write_course_enrollments(program_uuid: Program, course_key: Course, rows: Co
     return _write_course(program_uuid, course_key, rows, create=True, update=True)
 
 
-def _write_program(program_uuid: UUID, rows: list[ProgramRowFields], **way: bool) -> Response[str]:
+def with_one_segment(path: str) -> str:
+    """A path whose course key is one segment, however much of it came encoded: some keys have slashes."""
+    return COURSE_PATH.sub(lambda found: found[1] + quote(unquote(found[2]), safe="") + found[3], path)
+
+
+def _write_program(program_uuid: UUID, rows: Sequence[ProgramRowFields], **way: bool) -> Response[str]:
     asked = question(ProgramWriteQuestion, router.context["event"])
-    fields = {"program_uuid": program_uuid, "enrollments": rows, **way, **asked.given}
+    fields = {"program_uuid": program_uuid, "enrollments": list(rows), **way, **asked.given}
     return _answer(read(ProgramWriteRequest, fields))
 
 
-def _write_course(program_uuid: UUID, course_key: str, rows: list[CourseRowFields], **way: bool) -> Response[str]:
+def _write_course(program_uuid: UUID, course_key: str, rows: Sequence[CourseRowFields], **way: bool) -> Response[str]:
     asked = question(CourseWriteQuestion, router.context["event"])
-    fields = {"program_uuid": program_uuid, "course_key": unquote(course_key), "enrollments": rows, **way}
+    fields = {"program_uuid": program_uuid, "course_key": unquote(course_key), "enrollments": list(rows), **way}
     return _answer(read(CourseWriteRequest, fields | asked.given))
 
 
 def _answer(request: ProgramWriteRequest | CourseWriteRequest) -> Response[str]:
-    written = service.enroll(request, router.lambda_context)
+    written = writing.write(request, router.lambda_context)
     return Response(http_status(written).value, JSON, EnrollmentStatuses(written.statuses).model_dump_json())

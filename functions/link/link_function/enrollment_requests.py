@@ -8,7 +8,7 @@ from pydantic import Field, RootModel, StringConstraints, model_validator
 
 from lambda_runtime.refusals import Fields, fault
 from link_function.requests import CODE_BYTES, LARGEST_ANSWER, ExternalUserKey, Option, answer_bytes
-from program_enrollments.enrolling.rows import CourseRow, ProgramRow, Verdict, Written
+from program_enrollments.enrolling.rows import CourseRow, ProgramRow, Written
 from program_enrollments.limits import LONGEST_COURSE_KEY, MOST_KEYS
 
 KEY_DESCRIPTION = "The student's external user key."
@@ -21,6 +21,10 @@ CourseKey = Annotated[
 ]
 
 
+def _text(uuid: UUID | None) -> str | None:
+    return None if uuid is None else str(uuid)
+
+
 class ProgramRowFields(Fields):
     """A key and the status that it is to have in the program."""
 
@@ -31,7 +35,7 @@ class ProgramRowFields(Fields):
     @property
     def row(self) -> ProgramRow:
         """The row as the core takes it."""
-        return ProgramRow(self.student_key, self.status, self.curriculum_uuid and str(self.curriculum_uuid))
+        return ProgramRow(self.student_key, self.status, _text(self.curriculum_uuid))
 
 
 class NewProgramRowFields(ProgramRowFields):
@@ -53,8 +57,7 @@ class CourseRowFields(Fields):
     @property
     def row(self) -> CourseRow:
         """The row as the core takes it."""
-        curriculum_uuid = self.curriculum_uuid and str(self.curriculum_uuid)
-        return CourseRow(self.student_key, self.status, curriculum_uuid, self.course_staff)
+        return CourseRow(self.student_key, self.status, _text(self.curriculum_uuid), self.course_staff)
 
 
 class WriteRequest[R: (ProgramRowFields, CourseRowFields)](Fields):

@@ -1,7 +1,7 @@
 """What is logged and measured of a batch. The error map is logged once; nothing else logs keys, usernames or bodies."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 
@@ -9,8 +9,10 @@ from aws_lambda_powertools import single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
 from lambda_runtime.observability import NAMESPACE, SERVICE, logger, metrics, records_of
+from link_function.enrollment_requests import CourseWriteRequest, ProgramWriteRequest
 from link_function.requests import LinkRequest
 from program_enrollments import Code, Outcome, Refused
+from program_enrollments.enrolling.rows import Verdict, Written
 
 
 def report(request: LinkRequest, outcome: Outcome, seconds: float) -> None:
@@ -60,17 +62,44 @@ def _logged(refusal: Refused) -> dict[str, object]:
 
 
 def _measure(request: LinkRequest, outcome: Outcome, seconds: float) -> None:
-    """Measure the batch in CloudWatch's embedded format; a dry run's metrics bear a dimension that keeps them apart."""
-    dimensions = {"service": SERVICE, **({"dry_run": "true"} if request.dry_run else {})}
+    failed: Counter[str] = Counter(failure.code for failure in outcome.failures.values())
+    counted = {
+        "KeysRequested": len(request.external_keys_to_usernames),
+        "KeysLinked": outcome.linked,
+        "KeysAlreadyLinked": failed.pop(Code.ALREADY_LINKED, 0),
+    }
+    _emit(counted, "KeysFailed", failed, seconds, is_dry=request.dry_run)
+
+
+def _emit(
+    counted: Mapping[str, int], failures: str, failed: Mapping[str, int], seconds: float, *, is_dry: bool
+) -> None:
+    """Measure a batch in CloudWatch's embedded format; a dry run's metrics have a dimension that keeps them apart."""
+    dimensions = {"service": SERVICE, **({"dry_run": "true"} if is_dry else {})}
     for name, value in dimensions.items():
         metrics.add_dimension(name, value)
-    metrics.add_metric("KeysRequested", MetricUnit.Count, len(request.external_keys_to_usernames))
-    metrics.add_metric("KeysLinked", MetricUnit.Count, outcome.linked)
-    failed = Counter(failure.code for failure in outcome.failures.values())
-    metrics.add_metric("KeysAlreadyLinked", MetricUnit.Count, failed.pop(Code.ALREADY_LINKED, 0))
+    for name, count in counted.items():
+        metrics.add_metric(name, MetricUnit.Count, count)
     metrics.add_metric("BatchDuration", MetricUnit.Milliseconds, seconds * 1000)
     metrics.flush_metrics()
     for code, count in failed.items():
-        with single_metric("KeysFailed", MetricUnit.Count, count, namespace=NAMESPACE) as metric:
-            for name, value in {**dimensions, "error_code": code.value}.items():
+        with single_metric(failures, MetricUnit.Count, count, namespace=NAMESPACE) as metric:
+            for name, value in {**dimensions, "error_code": str(code)}.items():
                 metric.add_dimension(name, value)
+
+
+def report_rows(request: ProgramWriteRequest | CourseWriteRequest, written: Written, seconds: float) -> None:
+    """Log and measure what became of a batch of rows that took that many seconds."""
+    verdicts = {key: status for key, status in written.statuses.items() if isinstance(status, Verdict)}
+    place = {"program_uuid": str(request.program_uuid), "course_key": getattr(request, "course_key", None)}
+    counts = {**place, "requested": len(request.enrollments), "failed": len(verdicts), "dry_run": request.dry_run}
+    if not verdicts:
+        logger.info("Every row written", extra={**counts, "errors": {}})
+    for numbers, errors in records_of(list(verdicts.items())):
+        logger.warning("Rows not written", extra={**counts, **numbers, "errors": dict(errors)})
+    log = partial(_log_entries, str(request.program_uuid))
+    log(logger.warning, "Rows rolled back", [_logged(refusal) for refusal in written.refusals])
+    log(logger.error, "Course enrollments kept in their mode", [kept._asdict() for kept in written.kept_enrollments])
+    log(logger.error, "Keys active through another program", [it._asdict() for it in written.active_elsewhere])
+    counted = {"RowsRequested": len(request.enrollments), "RowsWritten": len(request.enrollments) - len(verdicts)}
+    _emit(counted, "RowsFailed", Counter(verdicts.values()), seconds, is_dry=request.dry_run)

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from lambda_runtime.bodies import read_json
 from lambda_runtime.events import base_path, response, route_event
 from lambda_runtime.refusals import Detail, InvalidRequest, Problem, invalid
-from link_function import reading, service
+from link_function import enrolling, reading, service
 from link_function.failures import failure
 from link_function.requests import EXAMPLES, LinkRequest, LinkResponse
 
@@ -31,12 +31,14 @@ ANSWERS: dict[HTTPStatus, tuple[str, type[BaseModel]]] = {
 
 api = APIGatewayRestResolver(enable_validation=True, json_body_deserializer=read_json)
 api.include_router(reading.router)
+api.include_router(enrolling.router)
 
 
 def resolve(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer an API Gateway proxy event. A body is JSON or it is refused: forms are no second way in."""
     try:
         seen = route_event(event)
+        seen["path"] = enrolling.with_one_segment(seen["path"])
     except InvalidRequest as error:
         refused = failure(error)
         return response(refused.status, refused.problem.model_dump())

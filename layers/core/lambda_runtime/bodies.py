@@ -1,4 +1,4 @@
-"""The body of an HTTP request as the JSON object that it has to be."""
+"""The body of an HTTP request as the JSON that it has to be."""
 
 import json
 from collections import Counter
@@ -11,8 +11,8 @@ from lambda_runtime.refusals import Detail, InvalidRequest, not_a_request, shown
 LARGEST_BODY = 6_000_000
 
 
-def read_json(text: str) -> dict[str, Any]:
-    """Read the JSON object of a body, more strictly than Python does by itself; raise `InvalidRequest`."""
+def read_json(text: str) -> Any:  # noqa: ANN401 - an object or a list
+    """Read the JSON object or list of a body, more strictly than Python does by itself; raise `InvalidRequest`."""
     if len(text) > LARGEST_BODY:
         raise not_a_request(
             "is larger than 6 MB: send the keys in several batches", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
@@ -26,8 +26,8 @@ def read_json(text: str) -> dict[str, Any]:
         raise not_a_request("is nested too deeply") from error
     except ValueError as error:
         raise not_a_request("holds a number that is too long") from error
-    if not isinstance(value, dict):
-        raise not_a_request("is no JSON object")
+    if not isinstance(value, dict | list):
+        raise not_a_request("is neither a JSON object nor a list")
     return value
 
 

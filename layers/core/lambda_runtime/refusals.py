@@ -41,6 +41,9 @@ SENTENCES = {
     "model_attributes_type": "must be a JSON object",
     "too_long": "must have at most {max_length} entries: send the keys in several batches",
     "answer_too_large": "the answer might not fit into 6 MB: send the keys in several batches",
+    "neither_way": "must have create, update or both",
+    "no_curriculum": "each row needs a curriculum_uuid to be created",
+    "list_type": "must be a list",
     "keys_alike": "{a} and {b} differ only in case",
 }
 # What the router puts before the place of a fault.

@@ -1,5 +1,10 @@
 """Program enrollments of an Open edX LMS on PostgreSQL, and how they get their accounts."""
 
+from program_enrollments.enrolling.verbs import (
+    get_users_by_external_keys,
+    write_program_course_enrollments,
+    write_program_enrollments,
+)
 from program_enrollments.errors import (
     ConnectionLost,
     DatabaseNotReady,
@@ -28,8 +33,11 @@ __all__ = [
     "WrongPassword",
     "check_database",
     "connect",
+    "get_users_by_external_keys",
     "link_program_enrollments",
     "read_enrollments",
     "read_learner",
     "read_programs",
+    "write_program_course_enrollments",
+    "write_program_enrollments",
 ]
