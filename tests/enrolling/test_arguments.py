@@ -16,32 +16,32 @@ ROW = ProgramRow("k", "enrolled", CURRICULUM)
     ("program", "rows", "options", "reason"),
     [
         (PROGRAM, [ROW], {"create": False, "update": False}, "give create, update or both"),
-        ("no uuid", [ROW], {"create": True, "update": False}, "badly formed hexadecimal UUID string"),
+        ("no uuid", [ROW], {"create": True, "update": False}, "program_uuid 'no uuid' is not a UUID"),
         (PROGRAM, [ROW] * 10_001, {"create": True, "update": False}, "10,001 rows are more than 10,000"),
-        (PROGRAM, [ROW._replace(student_key="")], {"create": True, "update": False}, "row 0: student_key is empty"),
+        (PROGRAM, [ROW._replace(student_key="")], {"create": True, "update": False}, "row 0: student_key '' is empty"),
         (
             PROGRAM,
             [ROW, ROW._replace(student_key="a\0")],
             {"create": True, "update": False},
-            "row 1: student_key has a NUL",
+            "row 1: student_key .* has a NUL",
         ),
         (
             PROGRAM,
             [ROW._replace(student_key="\ud800")],
             {"create": True, "update": False},
-            "row 0: student_key has a lone",
+            "row 0: student_key .* has a lone",
         ),
         (
             PROGRAM,
             [ROW._replace(student_key="x" * 256)],
             {"create": True, "update": False},
-            "row 0: student_key is longer",
+            "row 0: student_key .* is longer",
         ),
         (
             PROGRAM,
             [ROW._replace(curriculum_uuid="c")],
             {"create": True, "update": False},
-            "row 0: curriculum_uuid is no",
+            "row 0: curriculum_uuid 'c' is not a UUID",
         ),
         (
             PROGRAM,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local.lms import CURRICULUM, DEMO_COURSE, Lms
-from tests.enrolling.conftest import Write
+from tests.enrolling.conftest import Row, Write
 
 OTHER_CURRICULUM = "c0ffee00-0000-4000-8000-000000000002"
 OTHER_PROGRAM = "5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a11"
@@ -210,3 +210,24 @@ def test_two_keys_of_one_account(lms: Lms, write: Write) -> None:
     rows = [{"student_key": "second", "status": "active"}, {"student_key": "first", "status": "inactive"}]
     assert write("POST", rows, course) == {"second": "active", "first": "inactive"}
     assert places(lms) == [["first", "inactive", "masters", False], ["second", "active", "masters", False]]
+
+
+def test_a_role_without_an_organization(lms: Lms, write: Write) -> None:
+    """A course key that names no organization cannot have staff: only that row is refused."""
+    course = lms.course("a course")
+    for number, username in enumerate(["alice", "bob"]):
+        lms.enrollment(f"student-{number}", user_id=lms.user(username))
+    rows: list[Row] = [
+        {"student_key": "student-0", "status": "active", "course_staff": True},
+        {"student_key": "student-1", "status": "active"},
+    ]
+    assert write("POST", rows, course) == {"student-0": "internal-error", "student-1": "active"}
+
+
+@pytest.mark.parametrize(("course", "org"), [("course-v1:Org X+C+R", "Org X"), ("Org/Course/Run", "Org")])
+def test_organizations_of_roles(lms: Lms, write: Write, course: str, org: str) -> None:
+    """A role has the organization that the course key names, in its new form and in its old one."""
+    lms.enrollment("student-001", user_id=lms.user("alice"))
+    rows = [{"student_key": "student-001", "status": "active", "course_staff": True}]
+    assert write("POST", rows, lms.course(course)) == {"student-001": "active"}
+    assert roles(lms) == ([[org, course, "staff", 1]], 0)

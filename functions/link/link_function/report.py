@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 
 from aws_lambda_powertools import single_metric
@@ -42,7 +41,7 @@ def _log_details(request: LinkRequest, outcome: Outcome) -> None:
     log = partial(_log_entries, str(request.program_uuid))
     refusals = [failure.refusal for failure in outcome.failures.values() if failure.refusal]
     log(logger.warning, "Keys rolled back", [_logged(refusal) for refusal in refusals])
-    log(logger.error, "Course enrollments kept in their mode", [asdict(kept) for kept in outcome.kept_enrollments])
+    log(logger.error, "Course enrollments kept in their mode", [kept._asdict() for kept in outcome.kept_enrollments])
     log(
         logger.error,
         "Course roles not granted",

@@ -36,6 +36,17 @@ PRIVILEGES = {
 }
 
 
+# An LMS without single sign-on has no such table.
+IDENTITIES = """\
+DO $grants$
+BEGIN
+    IF to_regclass('social_auth_usersocialauth') IS NOT NULL THEN
+        EXECUTE format('GRANT SELECT (provider, uid, user_id) ON social_auth_usersocialauth TO %I', '{role}');
+    END IF;
+END $grants$;
+"""
+
+
 def grants(role: str, database: str) -> str:
     """The SQL that gives a role what linking needs in that database, whose schema is Django's: public."""
     privileges = {
@@ -43,7 +54,9 @@ def grants(role: str, database: str) -> str:
         "SCHEMA public": "USAGE",
         **{f"TABLE {table}": privilege for table, privilege in PRIVILEGES.items()},
     }
-    return "".join(f"GRANT {privilege} ON {what} TO {quoted(role)};\n" for what, privilege in privileges.items())
+    return (
+        "".join(f"GRANT {privilege} ON {what} TO {quoted(role)};\n" for what, privilege in privileges.items())
+    ) + IDENTITIES.format(role=role.replace("'", "''"))
 
 
 def make_role(connection: Connection, role: str, database: str) -> None:

@@ -4,6 +4,8 @@ Those are `enrolling.program_uuid`, `enrolling.course_key` and `enrolling.studen
 under savepoints gets `items`, each the JSON list of one key's writes.
 """
 
+from program_enrollments.masters_track import enter
+
 # The rule that a key is in a program and curriculum once.
 KEY_CONSTRAINT = "program_enrollments_prog_external_user_key_progra_ec52a567_uniq"
 
@@ -11,6 +13,7 @@ SET_REQUEST = """
 SELECT
     set_config('enrolling.program_uuid', :program_uuid, true),
     set_config('enrolling.course_key', :course_key, true),
+    set_config('enrolling.org', :org, true),
     set_config('enrolling.student_keys', :student_keys, true)
 """
 
@@ -149,33 +152,14 @@ ORDER BY id;
 """
 
 # Accounts enter the master's track as linking lets them; the course enrollments of the others follow a changed status.
-# A row that this statement inserted has no xmax; one that it met and changed has.
-ENTER_COURSE = """
-WITH
-write AS MATERIALIZED (
-    SELECT write.*
-    FROM unnest(items) AS item (content)
-    CROSS JOIN LATERAL jsonb_to_recordset(item.content) AS write (
-        user_id integer, status text, enters boolean
-    )
-),
-entered AS (
-    INSERT INTO student_courseenrollment AS met (created, is_active, mode, course_id, user_id)
-    SELECT
-        (SELECT clock_timestamp()), track.is_active, 'masters',
-        current_setting('enrolling.course_key'), track.user_id
-    FROM (SELECT DISTINCT user_id, status = 'active' AS is_active FROM write WHERE enters ORDER BY user_id) AS track
-    ON CONFLICT (user_id, course_id) DO UPDATE
-    SET mode = excluded.mode, is_active = excluded.is_active
-    WHERE (NOT met.is_active OR met.mode IN ('audit', 'honor', 'masters'))
-    AND (met.mode, met.is_active) <> (excluded.mode, excluded.is_active)
-    RETURNING met.*, CASE WHEN met.xmax = 0 THEN '+' ELSE '~' END AS history_type
-)
-INSERT INTO student_courseenrollment_history
-    (id, created, is_active, mode, course_id, user_id, history_id, history_date, history_type)
-SELECT id, created, is_active, mode, course_id, user_id, gen_random_uuid(), clock_timestamp(), history_type
-FROM entered;
-"""
+ENTER_COURSE = enter("""
+            SELECT DISTINCT write.user_id, current_setting('enrolling.course_key') AS course_key,
+                write.status = 'active' AS is_active
+            FROM unnest(items) AS item (content)
+            CROSS JOIN LATERAL jsonb_to_recordset(item.content) AS write (user_id integer, status text, enters boolean)
+            WHERE write.enters
+            ORDER BY write.user_id
+""")
 
 FOLLOW_STATUS = """
 WITH
@@ -253,8 +237,15 @@ FROM (SELECT *, '+' AS type FROM created UNION ALL SELECT *, '~' FROM changed) A
 ORDER BY id;
 """
 
-# A role waits as an assignment while its key waits for an account, or its account is inactive.
+# A role waits as an assignment while its key waits for an account, or its account is inactive. A course key without an
+# organization cannot become a role.
 STAFF = """
+IF current_setting('enrolling.org') = ''
+AND jsonb_path_exists(to_jsonb(items), '$[*][*] ? (@.course_staff == true)') THEN
+    RAISE EXCEPTION 'course key % names no organization', current_setting('enrolling.course_key')
+        USING ERRCODE = 'not_null_violation';
+END IF;
+
 WITH
 staff AS MATERIALIZED (
     SELECT course.id, course.course_key, write.user_id, write.course_staff, account.is_active IS TRUE AS is_active
@@ -273,11 +264,7 @@ staff AS MATERIALIZED (
 ),
 given AS (
     INSERT INTO student_courseaccessrole (org, course_id, role, user_id)
-    SELECT DISTINCT
-        coalesce(
-            substring(course_key FROM '^course-v1:([^+]+)[+][^+]+[+]'), substring(course_key FROM '^([^/:]+)/[^/]+/')
-        ),
-        course_key, 'staff', user_id
+    SELECT DISTINCT current_setting('enrolling.org'), course_key, 'staff', user_id
     FROM staff
     WHERE course_staff AND is_active
     ON CONFLICT (user_id, org, course_id, role) DO NOTHING

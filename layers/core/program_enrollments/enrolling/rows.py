@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
-from uuid import UUID
 
 from program_enrollments.errors import Refused
-from program_enrollments.limits import LONGEST_KEY, MOST_KEYS, fault
+from program_enrollments.limits import LONGEST_KEY, MOST_KEYS, checked_text, checked_uuid
+from program_enrollments.masters_track import KeptEnrollment
 
 
 class ProgramRow(NamedTuple):
@@ -39,14 +39,6 @@ class Verdict(StrEnum):
     NOT_IN_PROGRAM = "not-in-program"
     NOT_FOUND = "not-found"
     INTERNAL_ERROR = "internal-error"
-
-
-class KeptEnrollment(NamedTuple):
-    """An active course enrollment in a mode other than audit, honor or masters, which enrolling leaves as it is."""
-
-    course_enrollment_id: int
-    course_key: str
-    mode: str
 
 
 class ActiveElsewhere(NamedTuple):
@@ -87,13 +79,9 @@ def checked[R: (ProgramRow, CourseRow)](rows: Sequence[R], *, create: bool, upda
 
 
 def _checked[R: (ProgramRow, CourseRow)](number: int, row: R, *, create: bool) -> R:
-    if reason := fault(row.student_key, LONGEST_KEY):
-        raise ValueError(f"row {number}: student_key {reason}")
-    if row.curriculum_uuid is None:
-        if create and isinstance(row, ProgramRow):
-            raise ValueError(f"row {number}: a new enrollment needs a curriculum_uuid")
-        return row
-    try:
-        return row._replace(curriculum_uuid=str(UUID(row.curriculum_uuid)))
-    except ValueError as error:
-        raise ValueError(f"row {number}: curriculum_uuid is no UUID") from error
+    checked_text(f"row {number}: student_key", row.student_key, LONGEST_KEY)
+    if row.curriculum_uuid is not None:
+        return row._replace(curriculum_uuid=checked_uuid(f"row {number}: curriculum_uuid", row.curriculum_uuid))
+    if create and isinstance(row, ProgramRow):
+        raise ValueError(f"row {number}: a new enrollment needs a curriculum_uuid")
+    return row

@@ -13,18 +13,19 @@ from program_enrollments.enrolling.decisions import Course, Enrollment, Plan, Re
 from program_enrollments.enrolling.rows import (
     ActiveElsewhere,
     CourseRow,
-    KeptEnrollment,
     ProgramRow,
     Verdict,
     Written,
     checked,
 )
 from program_enrollments.errors import Contention, NoIdentities, NonExistentCourse
-from program_enrollments.limits import caseless
+from program_enrollments.limits import LONGEST_COURSE_KEY, caseless, checked_uuid, fault
+from program_enrollments.masters_track import KeptEnrollment
 from program_enrollments.postgres.savepoints import write_each
 from program_enrollments.postgres.session import Connection, Session
 
 LONGEST_SECONDS = 900.0
+ORG = re.compile(r"course-v1:([^+]+)\+[^+]+\+|([^/:]+)/[^/]+/")
 
 
 def write_program_enrollments(  # noqa: PLR0913 - the options of the request, by name
@@ -79,6 +80,8 @@ def write_program_course_enrollments(  # noqa: PLR0913 - the options of the requ
     those of `write_program_enrollments`; raise `NonExistentCourse` if the LMS does not know the course.
     """
     rows = checked(rows, create=create, update=update)
+    if fault(course_key, LONGEST_COURSE_KEY):
+        raise NonExistentCourse(course_key)
     request = _request(program_uuid, rows, course_key)
 
     def write(session: Session) -> Written:
@@ -112,10 +115,17 @@ def _request(
     program_uuid: UUID | str, rows: Sequence[ProgramRow] | Sequence[CourseRow], course_key: str = ""
 ) -> dict[str, str]:
     return {
-        "program_uuid": str(UUID(str(program_uuid))),
+        "program_uuid": checked_uuid("program_uuid", program_uuid),
         "course_key": course_key,
+        "org": _org(course_key),
         "student_keys": json.dumps([row.student_key for row in rows]),
     }
+
+
+def _org(course_key: str) -> str:
+    """The organization that a course key names; empty if it names none, as no role can be given there."""
+    found = ORG.match(course_key)
+    return found[1] or found[2] if found else ""
 
 
 def _in_transaction(

@@ -8,7 +8,8 @@ from program_enrollments.errors import Refused
 from program_enrollments.limits import caseless
 from program_enrollments.linking import decisions, outcomes, queries, writes
 from program_enrollments.linking.decisions import Batch, Enrollment, Link, Plan, Reading
-from program_enrollments.linking.outcomes import Failure, KeptEnrollment, Outcome, UnfulfilledRole
+from program_enrollments.linking.outcomes import Failure, Outcome, UnfulfilledRole
+from program_enrollments.masters_track import KeptEnrollment
 from program_enrollments.postgres.savepoints import write_each
 from program_enrollments.postgres.session import Session
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from program_enrollments.errors import Refused
+from program_enrollments.masters_track import KeptEnrollment
 
 
 class Code(StrEnum):
@@ -26,15 +27,6 @@ class Failure:
     code: Code
     message: str
     refusal: Refused | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class KeptEnrollment:
-    """An active course enrollment in a mode other than audit, honor or masters, which linking leaves as it is."""
-
-    course_enrollment_id: int
-    course_key: str
-    mode: str
 
 
 @dataclass(frozen=True, slots=True)

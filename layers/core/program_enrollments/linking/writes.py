@@ -4,14 +4,22 @@ Every new value is computed from the row that is changed, as it is when its lock
 row, after the wait that each row may have cost.
 """
 
+from program_enrollments.masters_track import enter
+
 # Items are keys: a `user`, its `enrollments`, and those of them that are `relinked`, which lose another user first.
 # What is kept in a mode of its own is told: the course enrollment's id, its course and its mode.
 # Unlinking looks at the modes that Open edX would: neither expired nor credit; a course that has none offers audit.
-# The users enter the master's track of each course in (user, course) order: that is the order of the locks.
-# A course that a key waits for twice, in two curricula, ends as its last program-course enrollment says.
-# A row that the INSERT made has no xmax; one that it met and changed has.
 NO_SUCH_COURSE = "LNK01"
-LINK = """
+# A course that a key waits for twice, in two curricula, ends as its last program-course enrollment says.
+TRACK = """
+            SELECT DISTINCT ON (link.user_id, course.course_key)
+                link.user_id, course.course_key, course.status <> 'inactive' AS is_active
+            FROM unnest(enrollments, users) AS link (enrollment_id, user_id)
+            JOIN program_enrollments_programcourseenrollment AS course
+                ON course.program_enrollment_id = link.enrollment_id
+            ORDER BY link.user_id, course.course_key, course.program_enrollment_id DESC, course.id DESC
+"""
+CLAIM = """
 DECLARE
     enrollments integer[];
     users integer[];
@@ -86,30 +94,8 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'LNK01', MESSAGE = 'no such course', DETAIL = missing_course;
     END IF;
-
-    WITH
-    entered AS (
-        INSERT INTO student_courseenrollment AS met (created, is_active, mode, course_id, user_id)
-        SELECT (SELECT clock_timestamp()), track.is_active, 'masters', track.course_key, track.user_id
-        FROM (
-            SELECT DISTINCT ON (link.user_id, course.course_key)
-                link.user_id, course.course_key, course.status <> 'inactive' AS is_active
-            FROM unnest(enrollments, users) AS link (enrollment_id, user_id)
-            JOIN program_enrollments_programcourseenrollment AS course
-                ON course.program_enrollment_id = link.enrollment_id
-            ORDER BY link.user_id, course.course_key, course.program_enrollment_id DESC, course.id DESC
-        ) AS track
-        ON CONFLICT (user_id, course_id) DO UPDATE
-        SET mode = excluded.mode, is_active = excluded.is_active
-        WHERE (NOT met.is_active OR met.mode IN ('audit', 'honor', 'masters'))
-        AND (met.mode, met.is_active) <> (excluded.mode, excluded.is_active)
-        RETURNING met.*, CASE WHEN met.xmax = 0 THEN '+' ELSE '~' END AS history_type
-    )
-    INSERT INTO student_courseenrollment_history
-        (id, created, is_active, mode, course_id, user_id, history_id, history_date, history_type)
-    SELECT id, created, is_active, mode, course_id, user_id, gen_random_uuid(), clock_timestamp(), history_type
-    FROM entered;
-
+"""
+POINT = """
     WITH
     entered AS (
         UPDATE program_enrollments_programcourseenrollment AS course
@@ -136,6 +122,7 @@ BEGIN
     WHERE mode <> 'masters';
 END;
 """
+LINK = CLAIM + enter(TRACK) + POINT
 
 # Items are ids of assignments: pending course roles become roles, and go; inactive accounts keep theirs.
 # The org is the first part of a course key; a key without one cannot become a role.

@@ -1,0 +1,36 @@
+"""How an account enters the master's track of a course, in linking and in enrolling."""
+
+from typing import NamedTuple
+
+
+class KeptEnrollment(NamedTuple):
+    """An active course enrollment in a mode other than audit, honor or masters, which is left as it is."""
+
+    course_enrollment_id: int
+    course_key: str
+    mode: str
+
+
+def enter(track: str) -> str:
+    """The statement that lets accounts enter: `track` is SQL with the columns user_id, course_key and is_active.
+
+    What it selects is in (user, course) order, for that is the order of the locks. A row that the INSERT made has no
+    xmax; one that it met and changed has. History is stamped row by row, after the wait that each row may have cost.
+    """
+    return f"""
+    WITH
+    entered AS (
+        INSERT INTO student_courseenrollment AS met (created, is_active, mode, course_id, user_id)
+        SELECT (SELECT clock_timestamp()), track.is_active, 'masters', track.course_key, track.user_id
+        FROM ({track}) AS track
+        ON CONFLICT (user_id, course_id) DO UPDATE
+        SET mode = excluded.mode, is_active = excluded.is_active
+        WHERE (NOT met.is_active OR met.mode IN ('audit', 'honor', 'masters'))
+        AND (met.mode, met.is_active) <> (excluded.mode, excluded.is_active)
+        RETURNING met.*, CASE WHEN met.xmax = 0 THEN '+' ELSE '~' END AS history_type
+    )
+    INSERT INTO student_courseenrollment_history
+        (id, created, is_active, mode, course_id, user_id, history_id, history_date, history_type)
+    SELECT id, created, is_active, mode, course_id, user_id, gen_random_uuid(), clock_timestamp(), history_type
+    FROM entered;
+"""  # noqa: S608 - constants of the project
