@@ -1,18 +1,22 @@
-"""ministack, served by the Python of `.tools/stack`: `.tools/stack/bin/python local/engine.py`.
+"""ministack, served by the Python of `.tools/stack`, as close to AWS as the project's functions and examples need it.
 
-It calls every exception of a Python function `Runtime.HandlerError`. Lambda gives the exception's own name, which
-callers match in `Retry` and `Catch`.
+- Lambda gives the name of a Python exception, which `Retry` and `Catch` match. ministack calls all of them
+  `Runtime.HandlerError`.
+- An EventBridge rule invokes a function asynchronously, with retries and a queue for what fails. ministack tries once.
+- A pipe from SQS starts a state machine with an array of one message. ministack has pipes from DynamoDB only.
 """
 
+import json
 import re
 from typing import Any
 
 from ministack.app import main
-from ministack.services import lambda_svc
+from ministack.services import eventbridge, lambda_svc, pipes, sqs
 
 LAST_LINE_OF_TRACEBACK = re.compile(r"([\w.<>]+)(?:: |$)")
 
-_execute = lambda_svc._execute_function_warm  # noqa: SLF001 - it has no other place for this
+_execute = lambda_svc._execute_function_warm
+_poll = pipes._poll_pipe
 
 
 def execute(*arguments: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the engine passes
@@ -26,6 +30,26 @@ def execute(*arguments: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401 
     return answer
 
 
+def dispatch(arn: str, payload: str) -> None:
+    """Invoke a function asynchronously for a rule."""
+    function, _, _ = lambda_svc._get_func_record_for_ref(arn)
+    lambda_svc.invoke_async_with_retry(function, json.loads(payload))
+
+
+def poll(tables: object, pipe: dict[str, Any], account: str) -> None:
+    """Move a message from a pipe's queue to its state machine; leave all other pipes to the engine."""
+    if pipes._arn_service(pipe["Source"]) != "sqs":
+        _poll(tables, pipe, account)
+        return
+    url = sqs._queue_url(pipe["Source"].rpartition(":")[2])
+    for message in sqs._receive_messages_for_esm(url, 1):
+        record = {"messageId": message["id"], "body": message["body"], "eventSource": "aws:sqs"}
+        if pipes._deliver_batch(pipe, [record]):
+            sqs._delete_messages_for_esm(url, {message["receipt_handle"]})
+
+
 if __name__ == "__main__":
-    lambda_svc._execute_function_warm = execute  # noqa: SLF001
+    lambda_svc._execute_function_warm = execute
+    eventbridge._dispatch_to_lambda = dispatch
+    pipes._poll_pipe = poll
     main()

@@ -4,8 +4,6 @@ import dataclasses
 import json
 import re
 import subprocess
-import time
-from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 from zipfile import ZipFile
@@ -14,31 +12,18 @@ import httpx
 import pytest
 
 from local.aws import LocalAws, local_aws
-from local.lms import PROGRAM, Lms
+from local.lms import Lms
 from local.stack import PASSWORD, SECRET, SERVICE_ROLE, Service
+from tests.stack.support import ALICE, NOBODY, PATIENCE_SECONDS, next_message, wait_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.xdist_group("stack")]
 
-PATIENCE_SECONDS = 60.0
-NOBODY = {"program_uuid": PROGRAM, "external_keys_to_usernames": {"student-001": "nobody"}}
-ALICE = {"program_uuid": PROGRAM, "external_keys_to_usernames": {"student-001": "alice"}}
 
-
-@pytest.fixture
-def lms(service: Service) -> Iterator[Lms]:
-    """The LMS beside the stack, with alice, whom the key student-001 waits for."""
-    with service.lms() as lms:
-        lms.run("TRUNCATE auth_user, course_overviews_courseoverview, program_enrollments_programenrollment CASCADE")
-        lms.user("alice")
-        lms.enrollment("student-001", [lms.course()])
-        yield lms
-
-
-def test_links(service: Service, lms: Lms) -> None:
+def test_links(service: Service, deployed_lms: Lms) -> None:
     """A signed request links, through the API, the function, its layer and a login with the secret."""
     answer = service.send("POST", "/links", ALICE)
     assert (answer.status_code, answer.json()["linked"]) == (200, 1)
-    assert lms.rows("student_courseenrollment", "mode, is_active") == [["masters", True]]
+    assert deployed_lms.rows("student_courseenrollment", "mode, is_active") == [["masters", True]]
 
 
 @pytest.mark.parametrize(
@@ -54,21 +39,21 @@ def test_links(service: Service, lms: Lms) -> None:
         (200, "GET", "/openapi.json", None),
     ],
 )
-@pytest.mark.usefixtures("lms")
+@pytest.mark.usefixtures("deployed_lms")
 def test_statuses(service: Service, status: int, method: str, path: str, body: object) -> None:
     """Each outcome has its status, also behind the API."""
     assert service.send(method, path, body).status_code == status
 
 
-def test_unsigned_requests_are_refused(service: Service, lms: Lms) -> None:
+def test_unsigned_requests_are_refused(service: Service, deployed_lms: Lms) -> None:
     """A request that nobody signed does not reach the function."""
     assert httpx.post(f"{service.url}/links", json=ALICE, timeout=PATIENCE_SECONDS).status_code == 403
-    assert lms.rows("student_courseenrollment", "mode") == []
+    assert deployed_lms.rows("student_courseenrollment", "mode") == []
 
 
-def test_a_database_that_comes_back(service: Service, lms: Lms) -> None:
+def test_a_database_that_comes_back(service: Service, deployed_lms: Lms) -> None:
     """While the database is away the answer is 503, and once it is back the same request links."""
-    lms.connection.close()
+    deployed_lms.connection.close()
     service.cluster.stop()
     try:
         answer = service.send("POST", "/links", ALICE)
@@ -78,11 +63,11 @@ def test_a_database_that_comes_back(service: Service, lms: Lms) -> None:
     assert service.send("POST", "/links", ALICE).status_code == 200
 
 
-def test_direct_invocation(service: Service, lms: Lms) -> None:
+def test_direct_invocation(service: Service, deployed_lms: Lms) -> None:
     """A direct invocation gets the bare answer, or an error with a name to match."""
     assert _invoke(service, ALICE)["linked"] == 1
     assert _invoke(service, {"misspelt": 1})["errorType"] == "InvalidRequest"
-    lms.connection.close()
+    deployed_lms.connection.close()
     service.cluster.stop()
     try:
         assert _invoke(service, ALICE)["errorType"] == "LinkingUnavailable"
@@ -90,14 +75,14 @@ def test_direct_invocation(service: Service, lms: Lms) -> None:
         service.cluster.start()
 
 
-def test_rotated_password(service: Service, lms: Lms) -> None:
+def test_rotated_password(service: Service, deployed_lms: Lms) -> None:
     """After the secret was rotated the next request logs in with the new password."""
     assert service.send("POST", "/links", NOBODY).status_code == 422
     try:
-        _rotate(service, lms, "another one")
+        _rotate(service, deployed_lms, "another one")
         assert service.send("POST", "/links", ALICE).status_code == 200
     finally:
-        _rotate(service, lms, PASSWORD)
+        _rotate(service, deployed_lms, PASSWORD)
 
 
 def test_failed_invocations_are_kept(service: Service) -> None:
@@ -105,7 +90,7 @@ def test_failed_invocations_are_kept(service: Service) -> None:
     _lambda(service).invoke(
         FunctionName=service.outputs["FunctionArn"], InvocationType="Event", Payload=json.dumps({"misspelt": 1})
     )
-    kept = _next_message(service)
+    kept = next_message(service)
     assert kept["requestPayload"] == {"misspelt": 1}
     assert kept["responsePayload"]["errorType"] == "InvalidRequest"
 
@@ -137,10 +122,7 @@ def test_nothing_stays() -> None:
         listening = [line.split()[3] for line in _output("ss", "-Hltnp").splitlines() if f"pid={engine}," in line]
         assert listening == [aws.url.removeprefix("http://")]
         assert len(_running(engine)) == 2
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while _running(engine) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert _running(engine) == []
+    wait_for(lambda: not _running(engine))
 
 
 def _lambda(service: Service) -> Any:  # noqa: ANN401 - boto3 makes its classes as it runs
@@ -158,16 +140,6 @@ def _rotate(service: Service, lms: Lms, password: str) -> None:
     login = json.dumps({"username": SERVICE_ROLE, "password": password})
     service.aws.client("secretsmanager").put_secret_value(SecretId=SECRET, SecretString=login)
     lms.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = :role", role=SERVICE_ROLE)
-
-
-def _next_message(service: Service) -> Any:  # noqa: ANN401 - whatever was kept
-    sqs, queue = service.aws.client("sqs"), service.outputs["FailedInvocationsUrl"]
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        for message in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", []):
-            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-            return json.loads(message["Body"])
-    raise AssertionError("Nothing came into the queue.")
 
 
 def _invoke_a_function(aws: LocalAws) -> None:
