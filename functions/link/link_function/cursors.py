@@ -7,7 +7,7 @@ import struct
 from typing import NamedTuple
 
 LENGTH = 20
-PACKED = struct.Struct(">?q")
+PACKED = struct.Struct(">?Q")
 # A cursor is no secret: the check keeps cut and mixed-up ones from being taken for another place.
 CHECK_BYTES = 6
 

@@ -4,7 +4,7 @@ Each goes to its rows by the one index of Open edX that is right in every LMS. `
 rows meet from leading the planner to another one.
 """
 
-# One pass over an index that has both columns: the time grows with all program enrollments of the LMS.
+# One pass over all program enrollments of the LMS: by an index that has both columns, or over the table.
 PROGRAMS = """
 SELECT json_agg(json_build_object(
     'program_uuid', program_uuid,
@@ -19,8 +19,8 @@ FROM (
 ) AS program
 """
 
-# Open edX has no index over program and id: each page looks at all enrollments of the program, and at no others.
-# `direction` is -1 for a page that is read backwards; then `position` is negative too.
+# Open edX has no index over program and id. Of a window of ids, this looks at all enrollments or at those of the
+# program, whichever are fewer. `direction` is -1 for a page that is read backwards.
 ENROLLMENTS = """
 SELECT json_agg(
     json_build_array(enrollment.id, json_build_object(
@@ -34,15 +34,15 @@ SELECT json_agg(
     )) ORDER BY enrollment.id
 )
 FROM (
-    SELECT *
+    SELECT id, external_user_key, status, curriculum_uuid, user_id, created, modified
     FROM (
-        SELECT id, external_user_key, status, curriculum_uuid, user_id, created, modified
+        SELECT *
         FROM program_enrollments_programenrollment
         WHERE program_uuid = CAST(:program_uuid AS uuid)
+        AND id BETWEEN CAST(:lowest_id AS bigint) AND CAST(:highest_id AS bigint)
         OFFSET 0
     ) AS enrollment
-    WHERE (CAST(:position AS bigint) IS NULL OR id * CAST(:direction AS integer) > CAST(:position AS bigint))
-    AND (CAST(:waiting AS boolean) IS NULL OR (user_id IS NULL) = CAST(:waiting AS boolean))
+    WHERE (CAST(:waiting AS boolean) IS NULL OR (user_id IS NULL) = CAST(:waiting AS boolean))
     AND (CAST(:status AS text) IS NULL OR status = CAST(:status AS text))
     AND (CAST(:curriculum_uuid AS uuid) IS NULL OR curriculum_uuid = CAST(:curriculum_uuid AS uuid))
     ORDER BY id * CAST(:direction AS integer)

@@ -16,6 +16,9 @@ from program_enrollments.reading.history import SHOWN_ROWS, changes
 
 LONGEST_SECONDS = 60.0
 USUAL_PAGE, LARGEST_PAGE = 100, 1_000
+LOWEST_ID, HIGHEST_ID = 0, 2**63 - 1
+# How many ids, for each row of a page, are looked through before all of the program.
+NEAR = 20
 
 
 class NoSuchLearner(LookupError):
@@ -33,6 +36,7 @@ def read_programs(connection: Connection, *, seconds: float = LONGEST_SECONDS) -
     connection went away, and `DatabaseNotReady` if tables or privileges are missing.
     """
     with _reading(connection, seconds) as session:
+        session.script("SET LOCAL enable_seqscan = on")
         return session.query(queries.PROGRAMS) or []
 
 
@@ -57,18 +61,23 @@ def read_enrollments(  # noqa: PLR0913 - the filters, by name
         raise ValueError(f"page_size={page_size} is not from 1 to {LARGEST_PAGE}")
     if after is not None and before is not None:
         raise ValueError("a page is either after an id or before one")
+    if not all(LOWEST_ID <= place < HIGHEST_ID for place in (after or 0, before or 0)):
+        raise ValueError("no id is negative or has more than 63 bits")
+    question = {
+        "program_uuid": _uuid(program_uuid),
+        "curriculum_uuid": _uuid(curriculum_uuid),
+        "waiting": waiting,
+        "status": status,
+        "direction": 1 if before is None else -1,
+        "rows": page_size + 1,
+    }
+    rows: list[tuple[int, ListedEnrollment]] = []
     with _reading(connection, seconds) as session:
-        rows = session.query(
-            queries.ENROLLMENTS,
-            program_uuid=_uuid(program_uuid),
-            curriculum_uuid=_uuid(curriculum_uuid),
-            waiting=waiting,
-            status=status,
-            position=after if before is None else -before,
-            direction=1 if before is None else -1,
-            rows=page_size + 1,
-        )
-    return _page(rows or [], page_size, after, before)
+        for lowest, highest in _windows(page_size, after, before):
+            rows = session.query(queries.ENROLLMENTS, **question, lowest_id=lowest, highest_id=highest) or []
+            if len(rows) > page_size:
+                break
+    return _page(rows, page_size, after, before)
 
 
 def read_learner(
@@ -129,6 +138,16 @@ def _uuid(value: UUID | str | None) -> str | None:
 def _refuse_faulty(name: str, text: str | None, longest: int) -> None:
     if text is not None and (what := fault(text, longest)):
         raise ValueError(f"{name} {what}")
+
+
+def _windows(page_size: int, after: int | None, before: int | None) -> list[tuple[int, int]]:
+    """The ids to look through: a few next to the page before, where its neighbours usually are, and then all."""
+    near = NEAR * page_size
+    if after is not None:
+        return [(after + 1, min(after + near, HIGHEST_ID)), (after + 1, HIGHEST_ID)]
+    if before is not None:
+        return [(max(before - near, LOWEST_ID), before - 1), (LOWEST_ID, before - 1)]
+    return [(LOWEST_ID, HIGHEST_ID)]
 
 
 def _page(rows: Sequence[tuple[int, ListedEnrollment]], page_size: int, after: int | None, before: int | None) -> Page:
