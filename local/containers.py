@@ -39,9 +39,8 @@ def bridge() -> str:
 
 
 @contextmanager
-def sample_service(network: str, build: Path = ROOT / ".aws-sam" / "build") -> Iterator[list[str]]:
-    """Build the service and start its database, which PG* name; give the options that `sam local` takes."""
-    subprocess.run([SAM, "build", "--build-dir", build], cwd=ROOT, env=_environment(), check=True, stdout=sys.stderr)
+def sample_service(network: str, build: Path) -> Iterator[list[str]]:
+    """Start the database of a service that is built, which PG* name; give the options that `sam local` takes."""
     addresses, rules = f"127.0.0.1,{_address_in(network)}", (f"host all all {network} trust",)
     with embedded_cluster(addresses, rules=rules) as cluster, tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         os.environ |= cluster.environment
@@ -72,7 +71,11 @@ def main() -> int:
         port = port_to_serve(DEFAULT_PORT)
         if not (network := bridge()):
             raise Refused("There is no container engine: start Docker, or whatever else `docker` leads to.")
-        with sample_service(network) as options:
+        build = ROOT / ".aws-sam" / "build"
+        subprocess.run(
+            [SAM, "build", f"--build-dir={build}"], cwd=ROOT, env=_environment(), check=True, stdout=sys.stderr
+        )
+        with sample_service(network, build) as options:
             match sys.argv[1:]:
                 case ["invoke", event]:
                     return _wait(start_sam("invoke", "LinkFunction", f"--event={event}", *options))

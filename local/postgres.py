@@ -22,6 +22,7 @@ from types import ModuleType
 SUPERUSER = "postgres"
 SYSTEM_USER = "embedded_postgres"
 START_SECONDS = 30.0
+SOCKET_FOLDER_LENGTH = 90  # no longer path of a socket is possible
 # What a crash of the machine would lose is made again, so that nothing waits for the disk.
 NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=256MB")
 # Clusters are kept in memory if there is room for several of them.
@@ -59,11 +60,7 @@ class Cluster:
         """Make the cluster's files; `rules` go to the top of its pg_hba.conf."""
         command = [str(self.binaries / "initdb"), "-D", str(self.folder / "data"), "-U", SUPERUSER]
         options = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
-        made = subprocess.run(
-            [*command, *options], check=False, capture_output=True, text=True, user=system_user(), cwd=self.folder
-        )
-        if made.returncode:
-            raise ClusterFailed(f"PostgreSQL's files cannot be made: {made.stderr}")
+        _run_or_fail("PostgreSQL's files cannot be made", [*command, *options], user=system_user(), cwd=self.folder)
         access = self.folder / "data" / "pg_hba.conf"
         access.write_text("\n".join([*rules, access.read_text()]))
 
@@ -72,7 +69,7 @@ class Cluster:
         options = [
             f"port={self.port}",
             f"listen_addresses={self.addresses}",
-            "unix_socket_directories=",  # whose paths may not be long
+            f"unix_socket_directories={self.folder if len(str(self.folder)) < SOCKET_FOLDER_LENGTH else ''}",
             *self.settings,
         ]
         command = [str(self.binaries / "postgres"), "-D", str(self.folder / "data")]
@@ -142,7 +139,8 @@ def _place() -> Path | None:
 @cache
 def _binaries() -> Path:
     """The programs of the wheel, or of the PostgreSQL that POSTGRES_BIN names."""
-    return Path(os.environ.get("POSTGRES_BIN") or Path(str(_package().__file__)).parent / "pginstall/bin").absolute()
+    named = os.environ.get("POSTGRES_BIN")
+    return Path(str(_package().__file__)).parent / "pginstall/bin" if named is None else Path(named).absolute()
 
 
 @cache
@@ -176,11 +174,14 @@ def _machine_lock() -> Iterator[None]:
 
 def _add_account(name: str) -> None:
     command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
+    _run_or_fail("PostgreSQL refuses to run as root, and no account can be made for it", command)
+
+
+def _run_or_fail(failure: str, command: list[str], *, user: str | None = None, cwd: Path | None = None) -> None:
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
+        subprocess.run(command, check=True, capture_output=True, text=True, user=user, cwd=cwd)
     except (OSError, subprocess.CalledProcessError) as error:
-        reason = getattr(error, "stderr", None) or error
-        raise ClusterFailed(f"PostgreSQL refuses to run as root, and no account can be made: {reason}") from error
+        raise ClusterFailed(f"{failure}: {getattr(error, 'stderr', None) or error}") from error
 
 
 @cache

@@ -1,5 +1,6 @@
 """A real PostgreSQL for each test worker, and a database of its own for each test."""
 
+import fcntl
 import json
 import os
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from pg8000.native import Connection
 
@@ -28,6 +30,15 @@ TEMPLATE = "program_linking_template"
 CLONE = "program_linking_test"
 SERVICE_ROLE = "program_linking_service"
 PASSWORD = "not a secret"  # noqa: S105 - it is none
+# What a test needs by way of a fixture, and the marker that says so.
+NEEDS = {"chromium": pytest.mark.browser, "built": pytest.mark.builds}
+
+# Property tests are short, unless they are run with --hypothesis-profile=long.
+hypothesis.settings.register_profile(
+    "short", max_examples=20, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+hypothesis.settings.register_profile("long", hypothesis.settings.get_profile("short"), max_examples=200)
+hypothesis.settings.load_profile("short")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,6 +52,12 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test by what it needs."""
+    for fixture in NEEDS.keys() & set(getattr(item, "fixturenames", ())):
+        item.add_marker(NEEDS[fixture])
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show the figures that tests recorded."""
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
@@ -50,9 +67,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where `sam build` built the checkout."""
-    return build(tmp_path_factory.mktemp("sam"))
+def built(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Path:
+    """Where `sam build` built the checkout, once for all workers."""
+    shared = tmp_path_factory.getbasetemp().parent / f"built-{testrun_uid}"
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ready = shared / "ready"
+        if not ready.exists():
+            build(shared)
+            ready.touch()
+    return shared / "build"
 
 
 @pytest.fixture(scope="session")

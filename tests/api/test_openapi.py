@@ -56,7 +56,8 @@ def document() -> dict[str, Any]:
     return dict(json.loads(answer["body"]))
 
 
-def test_schemathesis(url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("examples", [10, pytest.param(50, marks=pytest.mark.slow)])
+def test_schemathesis(url: str, tmp_path: Path, examples: int) -> None:
     """Schemathesis sends what the document allows and what it does not, and every answer is as documented."""
     configuration = tmp_path / "schemathesis.toml"
     configuration.write_text(CONFIGURATION)
@@ -64,7 +65,7 @@ def test_schemathesis(url: str, tmp_path: Path) -> None:
     run = subprocess.run(
         [
             *(program, "--config-file", configuration, "run", f"{url}/openapi.json", "--no-color"),
-            *("--checks", "all", "--seed", "1", "--max-examples", "50", "--generation-database", "none"),
+            *("--checks", "all", "--seed", "1", "--max-examples", str(examples), "--generation-database", "none"),
             "--continue-on-failure",
         ],
         cwd=tmp_path,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -26,7 +27,7 @@ if not (NETWORK := bridge()):
     pytest.skip("no container engine answers", allow_module_level=True)
 
 # One build and one database for all of them.
-pytestmark = pytest.mark.xdist_group("containers")
+pytestmark = [pytest.mark.containers, pytest.mark.xdist_group("containers")]
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,9 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(built: Path) -> Iterator[Service]:
     """The service, built, and a database with the sample roster."""
-    build = tmp_path_factory.mktemp("build")
-    with mock.patch.dict(os.environ), sample_service(NETWORK, build) as options, connect() as connection:
+    with mock.patch.dict(os.environ), sample_service(NETWORK, built) as options, connect() as connection:
         yield Service(Lms(connection), options)
     assert containers() == []
 

@@ -132,7 +132,7 @@ def test_no_event_breaks_the_lambda(lms: Lms, kind: str, record_property: Callab
     seen: Counter[str] = Counter()
 
     @hypothesis_settings(
-        max_examples=rounds(300, 20_000), deadline=None, suppress_health_check=list(HealthCheck), database=None
+        max_examples=rounds(100, 20_000), deadline=None, suppress_health_check=list(HealthCheck), database=None
     )
     @given(EVENTS[kind])
     def abuse(event: Any) -> None:  # noqa: ANN401 - anything may come

@@ -26,6 +26,7 @@ WHOLE = [2_000, 4_000, 4_000, 2_000, 4_000, 4_000]
 ALL_LINKED = {"program_uuid": PROGRAM, "linked": 2_000, "errors": {}, "error_codes": {}}
 
 
+@pytest.mark.storm
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGQUIT], ids=["SIGKILL", "SIGQUIT"])
 def test_a_killed_server_holds_a_batch_whole_or_not_at_all(
     mortal: Cluster, sign: signal.Signals, record_property: Callable[[str, object], None]

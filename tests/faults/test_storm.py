@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Any
 
+import pytest
 from pg8000.exceptions import DatabaseError
 from pg8000.native import Connection
 
@@ -123,6 +124,7 @@ SELECT id FROM (
 BORN_TWICE = "SELECT id FROM student_courseenrollment_history WHERE history_type = '+' GROUP BY id HAVING count(*) <> 1"
 
 
+@pytest.mark.storm
 def test_a_storm_leaves_order(
     lms: Lms, open_session: Callable[[], Connection], record_property: Callable[[str, object], None]
 ) -> None:

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pg8000.native import Connection
 
@@ -70,9 +69,6 @@ def build(lms: Lms, world: World) -> None:
         lms.course_enrollment(users[username], course_key, mode, is_active=is_active)
 
 
-@hypothesis_settings(
-    max_examples=30, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(world=worlds)
 def test_same_answer(lms: Lms, invoke: Invoke, world: World) -> None:
     """A dry run changes no row and gives the very answer that the real run then gives."""

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.plain import link_plainly
@@ -167,7 +167,6 @@ def link(lms: Lms, world: World, decide: Callable[[Batch, Reading], Plan]) -> di
         return link_batch(session, Batch(PROGRAM, None, world.batch, world.relink), decide=decide).errors
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(world=worlds)
 def test_grouping_keys_changes_nothing(lms: Lms, world: World) -> None:
     """Under one savepoint, in parts, one by one and in the plain way, a batch ends with the same errors and rows."""
@@ -215,7 +214,6 @@ def meddle(connection: Connection, meddling: Meddling) -> None:
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(world=worlds, meddlings=meddlings)
 def test_what_another_session_does_in_between_is_met(
     lms: Lms, other_session: Connection, world: World, meddlings: list[Meddling]

@@ -18,6 +18,8 @@ from program_enrollments import connect
 from program_enrollments.migrate import migrate
 from tests.local.conftest import Production, Service, Start
 
+# One that needs a database.
+TEST = "tests/linking/test_core.py::test_no_options"
 # What each of them does with its database, in place of all that it would measure or test.
 BENCHMARK = """
 from benchmarks import __main__ as benchmarks
@@ -87,8 +89,7 @@ def test_benchmarks_stay_away_from_production(production: Production, start: Sta
 
 def test_tests_stay_away_from_production(production: Production, start: Start) -> None:
     """`make test` and `make soak` run in the embedded server, whatever the environment leads to."""
-    test = "tests/linking/test_core.py"
-    process = start("-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", test, **production.environment, SOAK="1")
+    process = start("-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", TEST, **production.environment, SOAK="1")
     output, _ = process.communicate(timeout=120)
     assert (process.returncode, "passed" in output) == (0, True)
 
@@ -161,7 +162,7 @@ def test_run_with_a_server_out_of_reach(start: Start) -> None:
 
 def test_tests_on_an_empty_server_of_ones_own(own: Callable[[str], None], start: Start) -> None:
     """With SERVER=own the tests run on an empty server, and leave nothing there."""
-    process = start("-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", "tests/linking/test_core.py")
+    process = start("-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", TEST)
     output, _ = process.communicate(timeout=120)
     assert (process.returncode, "passed" in output) == (0, True)
     with connect() as connection:
@@ -169,7 +170,7 @@ def test_tests_on_an_empty_server_of_ones_own(own: Callable[[str], None], start:
         assert connection.run("SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'") == [["postgres"]]
 
 
-@pytest.mark.parametrize("arguments", [["-m", "benchmarks"], ["-m", "pytest", "-n", "0", "tests/linking/test_core.py"]])
+@pytest.mark.parametrize("arguments", [["-m", "benchmarks"], ["-m", "pytest", "-n", "0", TEST]])
 def test_no_tests_on_somebodys_server(own: Callable[[str], None], start: Start, arguments: list[str]) -> None:
     """Tests and benchmarks refuse a server that has other databases, and name them."""
     own("program_linking_test_gw0")

@@ -15,11 +15,11 @@ SMALL_BATCH = 10
 WRITES = 5
 
 
-@pytest.fixture
-def large_lms(lms: Lms) -> Lms:
-    """200,000 users and 500,000 course enrollments, with statistics up to date."""
+@pytest.fixture(params=[20_000, pytest.param(200_000, marks=pytest.mark.slow)], ids="{:,} users".format)
+def large_lms(lms: Lms, request: pytest.FixtureRequest) -> Lms:
+    """So many users, and more course enrollments, with statistics up to date."""
     add_courses(lms)
-    add_surroundings(lms, users=200_000, course_enrollments=500_000)
+    add_surroundings(lms, users=request.param, course_enrollments=request.param * 5 // 2)
     return lms
 
 

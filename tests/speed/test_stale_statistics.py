@@ -28,7 +28,13 @@ WHERE program_uuid IN ('{PROGRAM}', '{OTHER_PROGRAM}');
 """
 
 
-@pytest.mark.parametrize("is_analyzed", ["never", "when it was empty", "before anybody was linked"])
+@pytest.mark.parametrize(
+    "is_analyzed",
+    [
+        "never",
+        *(pytest.param(when, marks=pytest.mark.slow) for when in ("when it was empty", "before anybody was linked")),
+    ],
+)
 def test_a_second_large_batch_in_a_new_lms(lms: Lms, is_analyzed: str) -> None:
     """Large batches take seconds, even where the statistics say that programs are small and courses nearly empty."""
     load_sample_roster(lms)
