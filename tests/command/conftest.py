@@ -6,9 +6,7 @@ import os
 import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -18,9 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from local.lms import PROGRAM, Lms
-from local.serve import Gateway
 from program_linking.main import run
 from tests.command.support import Api, Ended, Link, Received, Start
+from tests.gateway import gateway as serving_gateway
+from tests.gateway import serving
 
 API_HOST = "abcdef1234.execute-api.eu-west-1.amazonaws.com"
 
@@ -59,20 +58,15 @@ def link_process(lms: Lms) -> Start:
 @pytest.fixture
 def gateway(lms: Lms) -> Iterator[str]:
     """The service behind its local HTTP front; its URL."""
-
-    class Quiet(Gateway):
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            """Say nothing where the command speaks."""
-
-    with _serving(HTTPServer(("127.0.0.1", 0), Quiet)) as port:
-        yield f"http://127.0.0.1:{port}"
+    with serving_gateway() as url:
+        yield url
 
 
 @pytest.fixture
 def api() -> Iterator[Api]:
     """A recording API on localhost."""
     api = Api("")
-    with _serving(HTTPServer(("127.0.0.1", 0), _recorder(api))) as port:
+    with serving(HTTPServer(("127.0.0.1", 0), _recorder(api))) as port:
         api.url = f"http://127.0.0.1:{port}"
         yield api
 
@@ -92,20 +86,10 @@ def deployed_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ap
     api = Api(f"https://{API_HOST}/v1")
     server = HTTPServer(("127.0.0.1", 0), _recorder(api))
     server.socket = tls.wrap_socket(server.socket, server_side=True)
-    with _serving(server) as port:
+    with serving(server) as port:
         address = (2, 1, 6, "", ("127.0.0.1", port))
         monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [address])
         yield api
-
-
-@contextmanager
-def _serving(server: HTTPServer) -> Iterator[int]:
-    with server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield int(server.server_address[1])
-        server.shutdown()
-        thread.join()
 
 
 def _recorder(api: Api) -> type[BaseHTTPRequestHandler]:
