@@ -211,12 +211,30 @@ def test_metrics(lms: Lms, invoke: Invoke, printed: Printed) -> None:
     ]
 
 
-def test_keys_that_were_linked_before_are_measured_apart(lms: Lms, invoke: Invoke, printed: Printed) -> None:
-    """A key that was linked to its account before counts as already linked, and not as failed."""
+def test_linked_before(lms: Lms, post: Post, printed: Printed) -> None:
+    """A key that was linked to its account before is done: status 200, no WARNING, a metric of its own."""
     lms.enrollment("student-001", user_id=lms.user("alice"))
-    invoke({"student-001": "alice"})
-    (batch,) = measured(printed())
+    status, answer = post({"program_uuid": PROGRAM, "external_keys_to_usernames": {"student-001": "alice"}})
+    assert (status, answer["linked"], answer["error_codes"]) == (200, 0, {"student-001": "already-linked"})
+    records = printed()
+    [record] = logged(records)
+    assert (record["level"], record["message"], record["errors"]) == ("INFO", "Every key linked", answer["errors"])
+    assert (record["linked"], record["already_linked"], record["failed"]) == (0, 1, 0)
+    [batch] = measured(records)
     assert (batch["KeysRequested"], batch["KeysLinked"], batch["KeysAlreadyLinked"]) == ([1.0], [0.0], [1.0])
+
+
+def test_linked_before_beside_others(lms: Lms, post: Post, printed: Printed) -> None:
+    """A key that was linked before counts as linked beside one that fails."""
+    lms.enrollment("student-001", user_id=lms.user("alice"))
+    keys = {"student-001": "alice", "student-002": "bob"}
+    status, answer = post({"program_uuid": PROGRAM, "external_keys_to_usernames": keys})
+    assert (status, list(answer["errors"])) == (207, ["student-001", "student-002"])
+    records = printed()
+    [record] = logged(records)
+    assert (record["level"], record["already_linked"], record["failed"]) == ("WARNING", 1, 1)
+    _, failed = measured(records)
+    assert (failed["error_code"], failed["KeysFailed"]) == ("user-not-found", [1.0])
 
 
 def test_metrics_of_the_next_batch(lms: Lms, invoke: Invoke, printed: Printed) -> None:
@@ -331,28 +349,27 @@ def test_discretion_of_unexpected_errors(
     records = printed()
     for record in records:
         assert (record["level"], record["message"], record["error"]) == ("ERROR", "Linking failed", "KeyError")
-        assert "_link_once" in record["at"]
+        assert "_link_batch" in record["at"]
     assert len(records) == 2
     assert_discreet(records)
 
 
 def test_discretion_of_unexpected_database_errors(lms: Lms, post: Post, printed: Printed) -> None:
-    """A database error of a class that linking does not know tells its SQLSTATE, but not what it says."""
+    """An error that is no key's and of a class that linking does not know tells its SQLSTATE, but not what it says."""
     lms.user(USERNAME)
-    lms.enrollment(KEY)
     lms.run(f"""
-        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        CREATE FUNCTION refuse() RETURNS boolean LANGUAGE plpgsql AS $$
         BEGIN
-            RAISE EXCEPTION '% {USERNAME}', NEW.external_user_key USING ERRCODE = 'ABC12';
+            RAISE EXCEPTION '{KEY} {USERNAME}' USING ERRCODE = 'ABC12';
         END $$;
-        CREATE TRIGGER refuse BEFORE UPDATE ON program_enrollments_programenrollment
-        FOR EACH ROW EXECUTE FUNCTION refuse()
+        ALTER TABLE auth_user RENAME TO account;
+        CREATE VIEW auth_user AS SELECT * FROM account WHERE refuse();
+        GRANT SELECT ON auth_user TO PUBLIC
     """)
     assert post({"program_uuid": PROGRAM, "external_keys_to_usernames": {KEY: USERNAME}})[0] == 500
     [record] = printed()
-    assert (record["message"], record["error"]) == ("Linking failed", "DatabaseError")
+    assert (record["level"], record["message"], record["sqlstate"]) == ("ERROR", "Linking failed", "ABC12")
     assert_discreet([record])
-    assert lms.rows("program_enrollments_programenrollment", "user_id") == [[None]]
 
 
 def test_database_not_ready(lms: Lms, post: Post, printed: Printed) -> None:

@@ -13,7 +13,7 @@ from local.postgres import Cluster
 from local.proxy import Proxy
 from program_enrollments import LinkingUnavailable, connect
 from tests.faults.support import link, open_transactions, wait_until, waiting_sessions
-from tests.support import Post
+from tests.support import Post, Printed
 
 LINKED = {"program_uuid": PROGRAM, "linked": 1, "errors": {}, "error_codes": {}}
 LOST_IN_COMMIT = (
@@ -54,15 +54,20 @@ def test_a_stopped_server_is_told_at_once(mortal: Cluster) -> None:
     assert link({"student-001": "alice"}) == LINKED
 
 
-def test_a_terminated_idle_session_costs_one_reconnect(lms: Lms, line: Proxy) -> None:
-    """A batch on a connection that the server has ended is linked, over one new connection."""
+def test_a_terminated_idle_session_costs_one_reconnect(lms: Lms, line: Proxy, printed: Printed) -> None:
+    """A batch on a connection that the server has ended is linked, over one new connection; that is logged, counted."""
     make_warm(lms)
+    printed()
     lms.run(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     assert link({"student-001": "alice"}) == LINKED
     assert len(line.flows) == 2
+    warning, metric, *_ = printed()
+    assert (warning["level"], warning["message"]) == ("WARNING", "The connection failed; once more on a new one")
+    assert warning["reason"] == "terminating connection due to administrator command"
+    assert (metric["Reconnects"], metric["service"]) == ([1.0], "program-linking")
 
 
 def test_a_session_terminated_within_a_batch_costs_one_reconnect(
@@ -92,7 +97,10 @@ def test_a_session_terminated_twice_is_told(lms: Lms, other_session: Connection,
         _terminate_waiting(lms)
         with pytest.raises(LinkingUnavailable) as told:
             answer.result()
-    assert str(told.value) == "The connection to the database was lost twice; nothing was changed."
+    assert str(told.value) == (
+        "The connection to the database was lost twice; nothing was changed."
+        " The last reason: terminating connection due to administrator command."
+    )
     other_session.run("ROLLBACK")
     assert link({"student-001": "alice"}) == LINKED
 

@@ -11,9 +11,11 @@ from local.lms import PROGRAM, Lms
 from local.proxy import Proxy
 from program_enrollments import LinkingUnavailable
 from tests.faults.support import IS_SOAK, link, open_transactions, wait_until, waiting_sessions
+from tests.support import Printed
 
 LINKED = {"program_uuid": PROGRAM, "linked": 2, "errors": {}, "error_codes": {}}
 BATCH = {"student-001": "alice", "student-002": "bob"}
+ANOTHER = "another transaction was faster"
 OUT_OF_TIME = (
     "The batch could not be finished in time and was rolled back; nothing was changed. Send it again, or in halves."
 )
@@ -104,16 +106,22 @@ def test_a_deadlock_is_retried(warm_lms: Lms, other_session: Connection) -> None
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
-def test_a_serialization_failure_is_retried(warm_lms: Lms, sqlstate: str) -> None:
-    """A batch that is rolled back for another transaction's sake is tried until it gets through."""
+def test_a_serialization_failure_is_retried(warm_lms: Lms, sqlstate: str, printed: Printed) -> None:
+    """A batch that is rolled back for another transaction's sake is tried until it gets through; each is logged."""
     _refuse_updates(warm_lms, sqlstate, times=3)
+    printed()
     assert link(BATCH) == LINKED
+    records = printed()
+    assert [record["reason"] for record in records if record.get("level") == "WARNING"] == [ANOTHER] * 3
+    assert [record["Retries"] for record in records if "Retries" in record] == [[1.0]] * 3
     assert warm_lms.run("SELECT last_value FROM attempts") == [[4]]
 
 
 def test_retries_end_with_the_time(warm_lms: Lms) -> None:
     """A batch that never gets through is refused within its 3 s."""
     _refuse_updates(warm_lms, "40001", times=1_000_000)
+    with pytest.raises(LinkingUnavailable, match=f"It was tried again because of: {ANOTHER}"):
+        link(BATCH, 1_500)
     _seconds_until_refused(3_000)
     assert open_transactions(warm_lms) == []
     assert warm_lms.run("SELECT last_value > 3 FROM attempts") == [[True]]
@@ -154,7 +162,7 @@ def _refuse_updates(lms: Lms, sqlstate: str, times: int) -> None:
         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
         BEGIN
             IF nextval('attempts') <= {times} THEN
-                RAISE EXCEPTION 'another transaction was faster' USING ERRCODE = '{sqlstate}';
+                RAISE EXCEPTION '{ANOTHER}' USING ERRCODE = '{sqlstate}';
             END IF;
             RETURN NULL;
         END $$;

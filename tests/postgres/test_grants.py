@@ -9,7 +9,7 @@ from pg8000.exceptions import DatabaseError
 from pg8000.native import Connection
 
 from local.lms import CURRICULUM, DEMO_COURSE, Lms
-from program_enrollments import connect, grants
+from program_enrollments import DatabaseNotReady, connect, grants
 from tests.support import Invoke
 
 SECOND_CURRICULUM = "c0ffee00-0000-4000-8000-000000000002"
@@ -100,6 +100,42 @@ def test_the_role_links(lms: Lms, invoke: Invoke) -> None:
     assert lms.run("SELECT user_id FROM program_enrollments_programenrollment WHERE id = :id", id=held) == [
         [users["dave"]]
     ]
+
+
+SERIAL = """
+DO $$
+DECLARE
+    id record;
+BEGIN
+    FOR id IN
+        SELECT table_name, column_name FROM information_schema.columns
+        WHERE table_schema = 'public' AND is_identity = 'YES'
+    LOOP
+        EXECUTE format('ALTER TABLE %1$I ALTER %2$I DROP IDENTITY; CREATE SEQUENCE "%1$s Seq";'
+            ' ALTER TABLE %1$I ALTER %2$I SET DEFAULT nextval(''"%1$s Seq"'')', id.table_name, id.column_name);
+        IF id.table_name LIKE '%courseenrollment' THEN
+            EXECUTE format('ALTER SEQUENCE "%1$s Seq" OWNED BY %1$I.%2$I', id.table_name, id.column_name);
+        END IF;
+    END LOOP;
+END $$
+"""
+
+
+def test_the_role_links_if_ids_come_from_sequences(lms: Lms, invoke: Invoke) -> None:
+    """Sequences that fill ids are granted too, whether a column owns them or not."""
+    lms.run(SERIAL)
+    alice = lms.user("alice")
+    lms.role_assignment(lms.enrollment("student-001", [lms.course()]), DEMO_COURSE)
+    with pytest.raises(DatabaseNotReady, match=r"permission denied for sequence"):
+        invoke({"student-001": "alice"})
+    [[role]] = lms.run(
+        "SELECT DISTINCT grantee::text FROM information_schema.role_table_grants"
+        " WHERE grantee LIKE 'program_linking_service%' AND table_catalog = current_database()"
+    )
+    lms.run(grants.grants(role, lms.run("SELECT current_database()")[0][0]))
+    assert invoke({"student-001": "alice"})["linked"] == 1
+    assert lms.rows("student_courseaccessrole", "role, user_id") == [["staff", alice]]
+    assert lms.run("SELECT has_sequence_privilege(:role, '\"auth_user Seq\"', 'USAGE')", role=role) == [[False]]
 
 
 def test_the_role_holds_what_is_printed(lms: Lms) -> None:

@@ -1,15 +1,17 @@
 """The function that makes the schema of a database that the stack owns."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from pg8000.exceptions import DatabaseError
 from pg8000.native import Connection
 
-from functions.migrate.app import lambda_handler
+from functions.migrate.app import InvalidRequest, lambda_handler
 from local.invocation import invocation
 from local.lms import Lms
-from program_enrollments import LinkingUnavailable, check_database, connect, link_program_enrollments
+from program_enrollments import DatabaseNotReady, LinkingUnavailable, check_database, connect, link_program_enrollments
+from program_enrollments.migrate import MIGRATION_LOCK
 
 MIGRATED = {"migrations": ["0001_open_edx_tables.sql"], "role": "linker"}
 
@@ -66,3 +68,30 @@ def test_says_why_it_cannot(own_database: Connection, master: dict[str, str], mo
     monkeypatch.setenv("PGDATABASE", "elsewhere")
     with pytest.raises(LinkingUnavailable, match='"elsewhere" does not exist'):
         lambda_handler(master, invocation())
+
+
+@pytest.mark.parametrize("payload", [{}, {"username": "postgres"}, {"username": 1, "password": None}, [], None, "x"])
+def test_a_payload_without_a_secret_is_refused(payload: object) -> None:
+    """A payload that is no secret is refused in one sentence."""
+    with pytest.raises(InvalidRequest, match=r"^The payload must be the secret of .* username and password\.$"):
+        lambda_handler(payload, invocation())
+
+
+@pytest.mark.parametrize("name", ["SERVICE_ROLE", "PGDATABASE"])
+def test_a_missing_setting_is_named(
+    own_database: Connection, master: dict[str, str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A setting that the template should have made is named where it is missing."""
+    monkeypatch.delenv(name)
+    with pytest.raises(DatabaseNotReady, match=f"^{name} is not set"):
+        lambda_handler(master, invocation())
+
+
+def test_ends_before_the_invocation(own_database: Connection, master: dict[str, str]) -> None:
+    """A migration that waits for a lock is given up before Lambda ends it, with nothing changed."""
+    own_database.run(f"SELECT pg_advisory_lock({MIGRATION_LOCK})")
+    started = time.monotonic()
+    with pytest.raises(LinkingUnavailable, match="nothing was changed"):
+        lambda_handler(master, invocation(3_000))
+    assert time.monotonic() - started < 3
+    assert own_database.run("SELECT to_regclass('auth_user')::text") == [[None]]

@@ -23,7 +23,7 @@ OPEN_EDX = (Path(__file__).parent / "openedx_schema.txt").read_text(encoding="ut
 
 ROOT = Path(__file__).parent.parent.parent
 IN_PLACE = "0001_open_edx_tables.sql: in place\n"
-AGAIN = "Mend that, and migrate again: nothing is done by halves.\n"
+AGAIN = "Fix that, and migrate again: nothing is half done.\n"
 
 CATALOG = """
 SELECT relation.relname, line
@@ -295,7 +295,7 @@ def test_unreachable(
     environment = server | variables if "PGHOST" not in variables else {"PGPORT": "5432"} | variables
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert main() == 1
+    assert main() == 2
     out, error = capsys.readouterr()
     assert out == ""
     assert message in error
@@ -328,7 +328,7 @@ def test_stopped(database: Lms, body: str, message: str) -> None:
         CREATE FUNCTION stop() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN {body}; END $$;
         CREATE EVENT TRIGGER stop ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION stop()
     """)
-    assert command(expect=1) == ("", f"{message}{AGAIN}")
+    assert command(expect=2) == ("", f"{message}{AGAIN}")
     assert catalog(database) == ""
 
 
@@ -337,7 +337,7 @@ def test_no_privilege(database: Lms, administrator: Callable[[str], None], worke
     role = f"program_linking_reader_{worker_id}"
     administrator(f"DROP ROLE IF EXISTS {role}")
     administrator(f"CREATE ROLE {role} LOGIN PASSWORD 'pw'")
-    _, error = command(expect=1, PGUSER=role, PGPASSWORD="pw")
+    _, error = command(expect=2, PGUSER=role, PGPASSWORD="pw")
     administrator(f"DROP ROLE {role}")
     assert "permission denied for schema public" in error
     assert "look at the tables and at the grants of the service's role" in error

@@ -35,7 +35,7 @@ def fail_with(lms: Lms, sqlstate: str) -> None:
         ("40001", LinkingUnavailable, OUT_OF_TIME),
         ("40P01", LinkingUnavailable, OUT_OF_TIME),
         ("08006", ConnectionLost, "first line"),
-        ("25006", ConnectionLost, "first line"),
+        ("25006", ConnectionLost, "first line: look at PGHOST, which leads to a server that only reads"),
         ("53200", ConnectionLost, "first line"),
         ("57P01", ConnectionLost, "first line"),
         ("58030", ConnectionLost, "first line"),

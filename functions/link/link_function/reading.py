@@ -14,6 +14,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
+from lambda_runtime.connection import on_connection
 from lambda_runtime.events import base_path, origin, route_path
 from lambda_runtime.observability import logger
 from lambda_runtime.refusals import Detail, InvalidRequest, Problem
@@ -31,7 +32,6 @@ from link_function.questions import (
     wants_csv,
 )
 from link_function.requests import LARGEST_ANSWER
-from link_function.service import on_connection
 from program_enrollments import NoSuchLearner, read_enrollments, read_learner, read_programs
 from program_enrollments.postgres.session import Connection
 from program_enrollments.reading.answers import Learner, ListedEnrollment, Page, Program

@@ -22,18 +22,24 @@ def report(request: LinkRequest, outcome: Outcome, seconds: float) -> None:
 
 
 def _log_errors(request: LinkRequest, outcome: Outcome) -> None:
-    """Log the error map, and the counts beside it; several numbered records where it is large."""
+    """Log the error map, and the counts beside it; several numbered records if it is large.
+
+    A key that was linked to its account before is in the map, as it is in the answer, but is no failure.
+    """
+    already_linked = _already_linked(outcome)
     counts = {
         "program_uuid": str(request.program_uuid),
         "requested": len(request.external_keys_to_usernames),
         "linked": outcome.linked,
-        "failed": len(outcome.failures),
+        "already_linked": already_linked,
+        "failed": len(outcome.failures) - already_linked,
         "dry_run": request.dry_run,
     }
+    log, message = (logger.warning, "Keys not linked") if counts["failed"] else (logger.info, "Every key linked")
     if not outcome.failures:
-        logger.info("Every key linked", extra={**counts, "errors": {}})
+        log(message, extra={**counts, "errors": {}})
     for numbers, errors in records_of(list(outcome.errors.items())):
-        logger.warning("Keys not linked", extra={**counts, **numbers, "errors": dict(errors)})
+        log(message, extra={**counts, **numbers, "errors": dict(errors)})
 
 
 def _log_details(request: LinkRequest, outcome: Outcome) -> None:
@@ -58,6 +64,10 @@ def _log_entries(
 
 def _logged(refusal: Refused) -> dict[str, object]:
     return {"sqlstate": refusal.sqlstate, "constraint": refusal.constraint, "detail": refusal.detail}
+
+
+def _already_linked(outcome: Outcome) -> int:
+    return sum(failure.code is Code.ALREADY_LINKED for failure in outcome.failures.values())
 
 
 def _measure(request: LinkRequest, outcome: Outcome, seconds: float) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambda_runtime.connection import on_connection
 from lambda_runtime.refusals import Detail, InvalidRequest
 from link_function.enrollment_requests import CourseWriteRequest, ProgramWriteRequest
 from link_function.report import report_rows
-from link_function.service import on_connection
 from program_enrollments import write_program_course_enrollments, write_program_enrollments
 from program_enrollments.enrolling.rows import Written
 from program_enrollments.errors import NoIdentities, NonExistentCourse

@@ -1,14 +1,25 @@
 """Where the database is and how to get in; the connection that stays open between invocations."""
 
+import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from program_enrollments import DatabaseNotReady, LinkingUnavailable, WrongPassword, check_database, connect
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambda_runtime.observability import report_recovery
+from program_enrollments import (
+    ConnectionLost,
+    DatabaseNotReady,
+    LinkingUnavailable,
+    WrongPassword,
+    check_database,
+    connect,
+)
 from program_enrollments.postgres.session import Connection, close
 
 if TYPE_CHECKING:
@@ -19,6 +30,8 @@ SECRET_SECONDS = 86_400
 # Secrets Manager answers in some ten milliseconds; where no way leads to it, that has to be told before time is over.
 SECRETS_MANAGER_SECONDS = 3
 TOKEN_SECONDS = 900
+# What is kept of the remaining time for the rollback, the answer and the log; less if there is little time at all.
+RESERVED_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +46,55 @@ class Settings:
     def from_env(cls) -> "Settings":
         """Read PG*, DB_SECRET_ARN and DB_IAM_AUTH."""
         libpq = frozenset((name, value) for name, value in os.environ.items() if name.startswith("PG"))
-        iam_auth = os.environ.get("DB_IAM_AUTH", "").lower() == "true"
-        return cls(libpq, os.environ.get("DB_SECRET_ARN") or None, iam_auth)
+        return cls(libpq, os.environ.get("DB_SECRET_ARN") or None, _is_iam_auth())
 
+
+def _is_iam_auth() -> bool:
+    said = os.environ.get("DB_IAM_AUTH") or "false"
+    if (is_so := {"true": True, "false": False}.get(said.lower())) is None:
+        raise DatabaseNotReady(f"DB_IAM_AUTH={said} is not known: use true or false.")
+    return is_so
+
+
+class _Retries(logging.Handler):
+    """Report each transaction that the core does again."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        report_recovery("Retries", "The batch was rolled back and is tried again", record.getMessage())
+
+
+logging.getLogger("program_enrollments.retries").handlers = [_Retries()]
 
 _warm: dict[Settings, Connection] = {}
+
+
+def on_connection[T](context: LambdaContext, work: Callable[[Connection, float], T]) -> T:
+    """Do what takes a connection and a deadline; if the connection turns out to be of no use, once more on a new one.
+
+    The deadline is on the monotonic clock, some time before the invocation's end. Raise `LinkingUnavailable` if the
+    database is out of reach or out of time or failed twice, and `DatabaseNotReady` if it is not fit for the service.
+    """
+    deadline = time.monotonic() + seconds_for_work(context)
+    try:
+        return _on_warm_connection(deadline, work)
+    except ConnectionLost as error:
+        report_recovery("Reconnects", "The connection failed; once more on a new one", str(error))
+    try:
+        return _on_warm_connection(deadline, work)
+    except ConnectionLost as error:
+        message = "The connection to the database was lost twice; nothing was changed. The last reason"
+        raise LinkingUnavailable(f"{message}: {error}.") from error
+
+
+def _on_warm_connection[T](deadline: float, work: Callable[[Connection, float], T]) -> T:
+    with warm_connection(deadline) as connection:
+        return work(connection, deadline)
+
+
+def seconds_for_work(context: LambdaContext) -> float:
+    """How long the work of an invocation may take, so that there is time to undo it and to answer."""
+    seconds = context.get_remaining_time_in_millis() / 1000
+    return seconds - min(RESERVED_SECONDS, seconds / 2)
 
 
 @contextmanager
@@ -87,16 +144,25 @@ def _connect_as_told(settings: Settings, deadline: float) -> Connection:
 
 
 def _secret(arn: str, *, force_fetch: bool = False) -> dict[str, Any]:
-    from aws_lambda_powertools.utilities.parameters import GetParameterError  # noqa: PLC0415 - see _secrets
-
     try:
         secret = _secrets().get(arn, max_age=SECRET_SECONDS, transform="json", force_fetch=force_fetch)
-    except GetParameterError as error:
-        raise LinkingUnavailable("The database's secret cannot be fetched; nothing was changed.") from error
+    except Exception as error:  # whatever Powertools and boto3 raise: the name, the region, the credentials, the text
+        raise LinkingUnavailable(
+            f"The database's secret cannot be fetched: {_kind(error)}. Look at DB_SECRET_ARN, and at the role and the"
+            " network of the function. Nothing was changed."
+        ) from error
     match secret:
         case {"username": str(user), "password": str(password)}:
             return {"user": user, "password": password}
     raise DatabaseNotReady(f"The secret {arn} holds no username and password.")
+
+
+def _kind(error: BaseException) -> str:
+    """What AWS calls the first cause of an error: what it says of it may be more than a caller is to know."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    response = getattr(error, "response", {})
+    return str(response.get("Error", {}).get("Code") or type(error).__name__)
 
 
 @cache
@@ -115,15 +181,27 @@ def _secrets() -> "SecretsProvider":
 
 def _iam_token() -> str:
     """Sign a token as boto3's RDS client does, in three quarters of the time that its import takes."""
-    from botocore.auth import SigV4QueryAuth  # noqa: PLC0415 - likewise only where it is needed
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - likewise only where it is needed
+
+    try:
+        return _signed_token()
+    except BotoCoreError as error:
+        raise DatabaseNotReady(f"DB_IAM_AUTH needs AWS credentials, and they are not fit: {_kind(error)}.") from error
+
+
+def _signed_token() -> str:
+    from botocore.auth import SigV4QueryAuth  # noqa: PLC0415 - likewise
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415
     from botocore.session import Session  # noqa: PLC0415
 
     session = Session()
     if (credentials := session.get_credentials()) is None:
         raise DatabaseNotReady("DB_IAM_AUTH needs AWS credentials, and there are none.")
+    if (region := session.get_config_variable("region")) is None:
+        raise DatabaseNotReady("DB_IAM_AUTH needs a region: set AWS_REGION or AWS_DEFAULT_REGION.")
+    if missing := [name for name in ("PGHOST", "PGUSER") if not os.environ.get(name)]:
+        raise DatabaseNotReady(f"DB_IAM_AUTH needs {' and '.join(missing)}: set {'them' if missing[1:] else 'it'}.")
     url = f"https://{os.environ['PGHOST']}:{os.environ.get('PGPORT') or 5432}/"
     request = AWSRequest("GET", url, params={"Action": "connect", "DBUser": os.environ["PGUSER"]})
-    region = session.get_config_variable("region")
     SigV4QueryAuth(credentials, "rds-db", region, expires=TOKEN_SECONDS).add_auth(request)
     return str(request.url).removeprefix("https://")

@@ -4,7 +4,8 @@ import json
 import traceback
 from collections.abc import Iterator, Sequence
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger, Metrics, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
 
 SERVICE = "program-linking"
 NAMESPACE = "ProgramLinking"
@@ -20,7 +21,15 @@ metrics = Metrics(service=SERVICE, namespace=NAMESPACE)
 def report_failure(error: Exception) -> None:
     """Log an error that nobody foresaw by its kind and its place: what it says may hold keys or bodies."""
     at = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("Linking failed", extra={"error": type(error).__name__, "at": at})
+    sqlstate = getattr(error, "sqlstate", None)
+    logger.error("Linking failed", extra={"error": type(error).__name__, "sqlstate": sqlstate, "at": at})
+
+
+def report_recovery(metric: str, message: str, reason: str) -> None:
+    """Log and count a failure that the caller will hear nothing of, as it is tried again."""
+    logger.warning(message, extra={"reason": reason})
+    with single_metric(metric, MetricUnit.Count, 1, namespace=NAMESPACE) as counted:
+        counted.add_dimension("service", SERVICE)
 
 
 def records_of[T](entries: Sequence[T]) -> Iterator[tuple[dict[str, int], list[T]]]:

@@ -1,7 +1,8 @@
 """What the service's database role may do, and nothing else: `python -m program_enrollments.grants ROLE` prints it.
 
 The owner of the tables runs the SQL in the LMS's database, which PGDATABASE names. Identity columns need no grant on
-their sequences, and foreign keys are checked as the tables' owner.
+their sequences, but ids that come from sequences do (of Django before 4.1, or moved by pgloader): the SQL finds those.
+Foreign keys are checked as the tables' owner.
 """
 
 import os
@@ -35,6 +36,22 @@ PRIVILEGES = {
     ),
 }
 
+SEQUENCES = """\
+DO $grants$
+DECLARE
+    ids regclass;
+BEGIN
+    FOR ids IN
+        SELECT DISTINCT used.refobjid
+        FROM pg_attrdef AS filled
+        JOIN pg_depend AS used ON used.classid = 'pg_attrdef'::regclass AND used.objid = filled.oid
+        JOIN pg_class AS found ON used.refclassid = 'pg_class'::regclass AND used.refobjid = found.oid
+        WHERE found.relkind = 'S' AND filled.adrelid = ANY ('{{{tables}}}'::regclass[])
+    LOOP
+        EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', ids, '{role}');
+    END LOOP;
+END $grants$;
+"""
 
 # An LMS without single sign-on has no such table.
 IDENTITIES = """\
@@ -54,14 +71,20 @@ def grants(role: str, database: str) -> str:
         "SCHEMA public": "USAGE",
         **{f"TABLE {table}": privilege for table, privilege in PRIVILEGES.items()},
     }
-    return (
-        "".join(f"GRANT {privilege} ON {what} TO {quoted(role)};\n" for what, privilege in privileges.items())
-    ) + IDENTITIES.format(role=role.replace("'", "''"))
+    inserted = ",".join(table for table, privilege in PRIVILEGES.items() if "INSERT" in privilege)
+    literal = role.replace("'", "''")
+    return "".join(
+        [
+            *(f"GRANT {privilege} ON {what} TO {quoted(role)};\n" for what, privilege in privileges.items()),
+            SEQUENCES.format(tables=inserted, role=literal),
+            IDENTITIES.format(role=literal),
+        ]
+    )
 
 
-def make_role(connection: Connection, role: str, database: str) -> None:
+def make_role(connection: Connection, role: str, database: str, seconds: float = LONGEST_SECONDS) -> None:
     """Make the role in a database of the service's own on RDS, where it logs in with IAM; safe to repeat."""
-    session = Session(connection, time.monotonic() + LONGEST_SECONDS)
+    session = Session(connection, time.monotonic() + seconds)
     with session.transaction():
         if not session.query("SELECT true FROM pg_roles WHERE rolname = :role", role=role):
             session.script(f"CREATE ROLE {quoted(role)} LOGIN")

@@ -13,14 +13,14 @@ MIGRATION_LOCK = 7_204_117_563
 LONGEST_SECONDS = 600.0
 
 
-def migrate(connection: Connection) -> list[str]:
+def migrate(connection: Connection, seconds: float = LONGEST_SECONDS) -> list[str]:
     """Run all migrations, in the order of their names, in one transaction; return the names.
 
     Each migration makes only what is missing, so that running them again changes nothing, and tables that Open edX made
-    stay as they are. The connection must not be in a transaction.
+    stay as they are. It takes at most so many seconds. The connection must not be in a transaction.
     """
     migrations = sorted(files(__package__).joinpath("migrations").iterdir(), key=lambda file: file.name)
-    session = Session(connection, time.monotonic() + LONGEST_SECONDS)
+    session = Session(connection, time.monotonic() + seconds)
     with session.transaction():
         session.script(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
         for migration in migrations:
@@ -34,8 +34,8 @@ def main() -> int:
         with connected() as connection:
             names = migrate(connection)
     except (LinkingUnavailable, DatabaseNotReady, Contention, Refused) as error:
-        sys.stderr.write(f"{error}\nMend that, and migrate again: nothing is done by halves.\n")
-        return 1
+        sys.stderr.write(f"{error}\nFix that, and migrate again: nothing is half done.\n")
+        return 2
     sys.stdout.writelines(f"{name}: in place\n" for name in names)
     return 0
 

@@ -1,7 +1,6 @@
 """Write program enrollments and program-course enrollments: one bulk read, a verdict a row, writes under savepoints."""
 
 import json
-import random
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -137,13 +136,12 @@ def _in_transaction(
     seconds: float,
 ) -> Written:
     session = Session(connection, time.monotonic() + seconds)
-    while True:
-        try:
-            with session.transaction(commit=not dry_run):
-                session.query(queries.SET_REQUEST, **request)
-                return write(session)
-        except Contention:
-            time.sleep(random.uniform(0, 0.1))  # noqa: S311 # nosec B311
+
+    def work() -> Written:
+        session.query(queries.SET_REQUEST, **request)
+        return write(session)
+
+    return session.transact(work, commit=not dry_run)
 
 
 def _identities(session: Session, idp: str, keys: Iterable[str]) -> dict[str, int]:

@@ -1,11 +1,11 @@
 """Link external user keys to LMS accounts: one bulk read, a decision for each key, and writes under savepoints."""
 
-import random
 import time
 from collections.abc import Mapping
+from functools import partial
 from uuid import UUID
 
-from program_enrollments.errors import Contention, DatabaseNotReady
+from program_enrollments.errors import DatabaseNotReady
 from program_enrollments.limits import LONGEST_KEY, LONGEST_USERNAME, alike, checked_text, checked_uuid
 from program_enrollments.linking import queries
 from program_enrollments.linking.batch import link_batch
@@ -48,13 +48,7 @@ def link_program_enrollments(  # noqa: PLR0913 - the options of the request, by 
     if not external_keys_to_usernames:
         return Outcome()
     session = Session(connection, time.monotonic() + seconds)
-    while True:
-        try:
-            with session.transaction(commit=not dry_run):
-                return link_batch(session, batch, ignore_case=ignore_case)
-        except Contention:
-            # Apart, so that the two do not meet again.
-            time.sleep(random.uniform(0, 0.1))  # noqa: S311 # nosec B311
+    return session.transact(partial(link_batch, session, batch, ignore_case=ignore_case), commit=not dry_run)
 
 
 def check_database(connection: Connection, seconds: float = LONGEST_SECONDS) -> None:

@@ -1,17 +1,18 @@
 """One transaction on a connection, and the time that it may take."""
 
-import socket
+import logging
+import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from threading import Timer
 from typing import Any
 
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection
 
-from program_enrollments.errors import ConnectionLost, LinkingUnavailable
+from program_enrollments.errors import ConnectionLost, Contention, DatabaseNotReady, LinkingUnavailable, Refused
+from program_enrollments.postgres.network import cut_after
 from program_enrollments.postgres.sqlstates import OUT_OF_TIME_MESSAGE, meaning
 
 __all__ = ["Connection", "Session", "close", "set_timeout"]
@@ -19,6 +20,12 @@ __all__ = ["Connection", "Session", "close", "set_timeout"]
 # How long the first statement may take to find that a connection died in silence.
 FIRST_ANSWER_SECONDS = 5.0
 GRACE_SECONDS = 0.25
+# Time-outs of PostgreSQL are milliseconds in 31 bits.
+MOST_SECONDS = 2_000_000.0
+
+# Why a transaction is tried again; whoever wants to know listens to this logger.
+retries = logging.getLogger("program_enrollments.retries")
+retries.addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +44,56 @@ class Session:
         seconds = self._seconds_left()
         return self._exchange(f"SET LOCAL statement_timeout = {_milliseconds(seconds)}; {statements}", seconds)
 
+    def transact[T](self, work: Callable[[], T], *, commit: bool = True) -> T:
+        """Do the work in a transaction, again and again while a deadlock or a serialization failure rolls it back."""
+        reason = ""
+        while True:
+            try:
+                with self.transaction(commit=commit):
+                    return work()
+            except Contention as error:
+                reason = str(error)
+                retries.warning("%s", reason)
+                # Apart, so that the two do not meet again.
+                time.sleep(random.uniform(0, 0.1))  # noqa: S311 # nosec B311
+            except LinkingUnavailable as error:
+                if reason and str(error) == OUT_OF_TIME_MESSAGE:
+                    raise LinkingUnavailable(f"{error} It was tried again because of: {reason}.") from error
+                raise
+
     @contextmanager
     def transaction(self, *, commit: bool = True) -> Iterator[None]:
-        """One transaction, committed at the end or, where `commit` is false, rolled back."""
-        seconds = self._seconds_left()
-        # A connection that died in silence is told by this first statement, with time left for a new one.
-        self._exchange(_begin(_milliseconds(seconds)), min(seconds / 3, FIRST_ANSWER_SECONDS))
+        """One transaction, committed at the end or, if `commit` is false, rolled back.
+
+        Whatever happens, the connection is in no transaction afterwards, or it is closed.
+        """
         try:
-            with _cut_after(self.connection, self._seconds_left() + GRACE_SECONDS):
+            self._begin()
+            with cut_after(self.connection._usock, self._seconds_left() + GRACE_SECONDS):  # noqa: SLF001 - see set_timeout
                 yield
                 if commit:
                     self._commit()
                 else:
                     self._exchange("ROLLBACK", self._seconds_left())
         except BaseException:
-            with suppress(Exception):
-                self._exchange("ROLLBACK", 0)
+            self._abandon()
             raise
+
+    def _begin(self) -> None:
+        seconds = self._seconds_left()
+        try:
+            # A connection that died in silence is found by this first statement, with time left for a new one.
+            self._exchange(_begin(_milliseconds(seconds)), min(seconds / 3, FIRST_ANSWER_SECONDS))
+        except Refused as error:
+            raise DatabaseNotReady(
+                f"The server refuses to begin a transaction as the service needs it: {error}."
+            ) from error
+
+    def _abandon(self) -> None:
+        try:
+            self._exchange("ROLLBACK", 0)
+        except Exception:  # noqa: BLE001 - whatever it is, nobody must find the transaction open
+            close(self.connection)
 
     def _commit(self) -> None:
         try:
@@ -68,7 +108,7 @@ class Session:
         """The time left, never zero; raise `LinkingUnavailable` where it is over."""
         if (seconds := self.deadline - time.monotonic()) <= 0:
             raise LinkingUnavailable(OUT_OF_TIME_MESSAGE)
-        return seconds
+        return min(seconds, MOST_SECONDS)
 
     def _exchange(self, sql: str, seconds: float, parameters: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
         """Send SQL and return the first column of the last row that comes back.
@@ -76,6 +116,9 @@ class Session:
         The server's own time-out comes first; the socket's, a little later, is for a server that does not answer.
         Anything but the server's own error may leave answers unread, so that the connection is closed.
         """
+        if self.connection._usock is None:  # noqa: SLF001 - see set_timeout
+            raise ConnectionLost("the connection is closed")
+        said = _said_by_server(self.connection)
         try:
             set_timeout(self.connection, seconds + GRACE_SECONDS)
             rows = self.connection.run(sql, **(parameters or {}))
@@ -83,9 +126,7 @@ class Session:
             raise meaning(error) from error
         except BaseException as error:
             close(self.connection)
-            if isinstance(error, InterfaceError | OSError):
-                raise ConnectionLost(str(error)) from error
-            raise
+            raise _failure(error, said) from error
         return rows[-1][0] if rows else None
 
 
@@ -109,21 +150,30 @@ def _begin(milliseconds: int) -> str:
     """
 
 
-@contextmanager
-def _cut_after(connection: Connection, seconds: float) -> Iterator[None]:
-    """Cut the connection when the time is over: its own time-out begins anew with each packet that arrives."""
-    timer = Timer(seconds, _shut_down, [connection._usock])  # noqa: SLF001 - see set_timeout
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+def _said_by_server(connection: Connection) -> list[DatabaseError]:
+    """The errors that the server sends from now on: pg8000 drops the one with which it closes a connection."""
+    said: list[DatabaseError] = []
+
+    def keep(data: bytes, context: Any) -> None:  # noqa: ANN401 - pg8000's own
+        connection.handle_ERROR_RESPONSE(data, context)
+        said.append(context.error)
+
+    connection.message_types[b"E"] = keep
+    return said
 
 
-def _shut_down(sock: socket.socket) -> None:
-    with suppress(OSError):
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)  # beneath TLS, whose state belongs to the thread that reads
+def _failure(error: BaseException, said: list[DatabaseError]) -> BaseException:
+    """What it means that no answer came; the server may have said why before."""
+    match error:
+        case InterfaceError() | OSError() if said:
+            return ConnectionLost(said[-1].args[0].get("M", ""))
+        case TimeoutError() | InterfaceError(__cause__=TimeoutError()):
+            return ConnectionLost("the server did not answer in time")
+        case InterfaceError() | OSError():
+            return ConnectionLost(str(error.__cause__ or error))
+        case UnicodeDecodeError():
+            return DatabaseNotReady("The database holds text that is not UTF-8: look at its encoding.")
+    return error
 
 
 def _milliseconds(seconds: float) -> int:

@@ -10,19 +10,19 @@ OUT_OF_TIME_MESSAGE = (
 def meaning(error: Exception) -> Exception:
     """Tell a verdict on the data from trouble with the server."""
     fields: dict[str, str] = error.args[0]
-    sqlstate, message = fields["C"], fields["M"].partition("\n")[0]
+    sqlstate, message = fields.get("C", ""), fields.get("M", "").partition("\n")[0]
     match sqlstate, sqlstate[:2]:
         case (("40001" | "40P01"), _):  # serialization failure, deadlock
             return Contention(message)
         case (("55P03" | "57014"), _):  # lock and statement time-outs
             return LinkingUnavailable(OUT_OF_TIME_MESSAGE)
-        case _, ("08" | "25" | "53" | "57" | "58"):  # connection, a standby, resources, operator, system
+        case "25006", _:
+            return ConnectionLost(f"{message}: look at PGHOST, which leads to a server that only reads")
+        case _, ("08" | "25" | "53" | "57" | "58"):  # connection, transaction, resources, operator, system
             return ConnectionLost(message)
-        case _, ("22" | "23" | "P0"):  # data, constraint, a trigger's own
-            return Refused(message, sqlstate, fields.get("n"), fields.get("D"))
         case _, ("42" | "3F"):  # no such table, column, privilege or schema
             return DatabaseNotReady(_not_ready(message))
-    return error
+    return Refused(message, sqlstate, fields.get("n"), fields.get("D"))  # the data, a constraint, a trigger's own
 
 
 def _not_ready(message: str) -> str:
