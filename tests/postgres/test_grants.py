@@ -16,12 +16,12 @@ SECOND_CURRICULUM = "c0ffee00-0000-4000-8000-000000000002"
 PRIVILEGES = {
     "course_modes_coursemode": {"SELECT"},
     "course_overviews_courseoverview": {"SELECT"},
-    "program_enrollments_courseaccessroleassignment": {"SELECT", "DELETE"},
+    "program_enrollments_courseaccessroleassignment": {"SELECT", "INSERT", "DELETE"},
     "program_enrollments_historicalprogramcourseenrollment": {"INSERT"},
     "program_enrollments_historicalprogramenrollment": {"INSERT"},
-    "program_enrollments_programcourseenrollment": {"SELECT"},
-    "program_enrollments_programenrollment": {"SELECT"},
-    "student_courseaccessrole": {"SELECT", "INSERT"},
+    "program_enrollments_programcourseenrollment": {"SELECT", "INSERT"},
+    "program_enrollments_programenrollment": {"SELECT", "INSERT"},
+    "student_courseaccessrole": {"SELECT", "INSERT", "DELETE"},
     "student_courseenrollment": {"SELECT", "INSERT"},
     "student_courseenrollment_history": {"INSERT"},
 }
@@ -38,8 +38,8 @@ COLUMN_PRIVILEGES = {
     ("student_courseenrollment_history", "SELECT"): {
         *("id", "mode", "is_active", "history_date", "history_type", "history_user_id"),
     },
-    ("program_enrollments_programcourseenrollment", "UPDATE"): {"course_enrollment_id", "modified"},
-    ("program_enrollments_programenrollment", "UPDATE"): {"user_id", "modified"},
+    ("program_enrollments_programcourseenrollment", "UPDATE"): {"course_enrollment_id", "modified", "status"},
+    ("program_enrollments_programenrollment", "UPDATE"): {"user_id", "modified", "status"},
     ("student_courseenrollment", "UPDATE"): {"is_active", "mode"},
 }
 REFUSED = [
@@ -59,15 +59,12 @@ REFUSED = [
     "INSERT INTO auth_user (username) VALUES ('mallory')",
     "DELETE FROM auth_user",
     "DELETE FROM student_courseenrollment",
-    "DELETE FROM student_courseaccessrole",
     "DELETE FROM program_enrollments_programenrollment",
     "DELETE FROM program_enrollments_programcourseenrollment",
     "UPDATE student_courseaccessrole SET role = 'instructor'",
     "UPDATE student_courseenrollment SET user_id = 1",
     "UPDATE program_enrollments_programenrollment SET external_user_key = 'mine'",
     "UPDATE program_enrollments_programcourseenrollment SET course_key = 'mine'",
-    "INSERT INTO program_enrollments_programenrollment (status) VALUES ('enrolled')",
-    "INSERT INTO program_enrollments_courseaccessroleassignment (role) VALUES ('staff')",
     "INSERT INTO course_overviews_courseoverview (id) VALUES ('mine')",
     "SELECT * FROM program_enrollments_historicalprogramenrollment",
     "SELECT user_id FROM student_courseenrollment_history",

@@ -75,3 +75,12 @@ def test_the_data(lms: Lms, other_session: Connection, sqlstate: str) -> None:
     fail_with(lms, sqlstate)
     outcome = link_program_enrollments(other_session, PROGRAM, {"student-001": "alice"})
     assert (outcome.linked, outcome.errors) == (0, {"student-001": "IntegrityError: first line"})
+
+
+def test_a_column_that_has_to_be_filled(lms: Lms, other_session: Connection) -> None:
+    """A column that linking does not fill and that has to be filled is a fault of the database, and is named."""
+    lms.user("alice")
+    lms.enrollment("student-001", [lms.course()])
+    lms.run("ALTER TABLE student_courseenrollment ADD COLUMN added integer NOT NULL")
+    with pytest.raises(DatabaseNotReady, match='null value in column "added" of relation "student_courseenrollment"'):
+        link_program_enrollments(other_session, PROGRAM, {"student-001": "alice"})

@@ -20,7 +20,7 @@ def meaning(error: Exception) -> Exception:
             return ConnectionLost(f"{message}: look at PGHOST, which leads to a server that only reads")
         case _, ("08" | "25" | "53" | "57" | "58"):  # connection, transaction, resources, operator, system
             return ConnectionLost(message)
-        case _, ("42" | "3F"):  # no such table, column, privilege or schema
+        case ("23502", _) | (_, "42" | "3F"):  # a column that has to be filled; no such table, privilege or schema
             return DatabaseNotReady(_not_ready(message))
     return Refused(message, sqlstate, fields.get("n"), fields.get("D"))  # the data, a constraint, a trigger's own
 
