@@ -18,6 +18,8 @@ POSTGRES_16 := 16.14.0-beta.17
 POSTGRES_17 := 17.10.0-beta.17
 VERSION := 14
 DATABASE_TESTS := tests/linking tests/reading tests/enrolling tests/postgres
+AXE := .tools/axe/node_modules/axe-core/axe.min.js
+AXE_VERSION := 4.14.1
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +36,7 @@ api: .venv/installed ## the API in front of the function in a container, with a 
 stack: .venv/installed .tools/stack/installed ## the whole stack on a local AWS, with a sample database, without Docker
 	@$(PYTHON) -m local.stack
 
-test: .venv/installed ## the tests, against an embedded PostgreSQL (SERVER=own: the empty one that PG* name)
+test: .venv/installed $(AXE) ## the tests, against an embedded PostgreSQL (SERVER=own: the empty one that PG* name)
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not slow"
 
 quick: .venv/installed ## the tests that need nothing but that PostgreSQL, and no patience
@@ -101,6 +103,10 @@ clean: ## remove what the other targets made
 # One `make` at a time installs what is missing; others that want it wait, and find it there.
 LOCKED := @python3 -c 'import fcntl, os, sys; folder = os.open(".", os.O_RDONLY); os.set_inheritable(folder, True); \
   fcntl.flock(folder, fcntl.LOCK_EX); os.execvp("sh", ["sh", "-ec", sys.argv[1]])'
+
+# What looks for barriers in the page; without npm, the tests that use it are skipped.
+$(AXE):
+	-@npm install --silent --no-save --prefix .tools/axe axe-core@$(AXE_VERSION)
 
 $(UV):
 	$(LOCKED) 'test -x $@ && exit; \

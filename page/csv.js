@@ -8,60 +8,64 @@ export class NotCsv extends Error {
   }
 }
 
-/** Each record with the number of the line on which it begins: `{line, cells}`. Raise `NotCsv`. */
-export function* records(text, delimiter) {
-  const reader = { text, delimiter, at: 0, line: 1 };
+const LONGEST_CELL = 131_072; // as Python's reader has it: so long is only a quote that nobody closed
+const OPEN = 'a quote is opened and not closed';
+const BREAK = 'a value has a line break in it; look for a quote that is left open';
+
+/** Each record with the number of the line that it is on: `{line, cells}`. Raise `NotCsv`. */
+export function* records(text, delimiter, first = 1) {
+  const reader = { text, delimiter, at: 0, line: first, names: { ',': 'comma', ';': 'semicolon', '\t': 'tab' } };
   while (reader.at < text.length) {
-    const line = reader.line;
-    yield { line, cells: record(reader, line) };
+    yield { line: reader.line, cells: record(reader) };
+    reader.line += 1;
   }
 }
 
-function record(reader, line) {
+function record(reader) {
   const cells = [];
+  let hasBreak = false;
   for (;;) {
-    cells.push(cell(reader, line));
+    const cell = nextCell(reader);
+    if (cell.length > LONGEST_CELL) throw new NotCsv(reader.line, OPEN);
+    hasBreak ||= cell.includes('\n') || cell.includes('\r');
+    cells.push(cell);
     if (reader.text[reader.at] !== reader.delimiter) break;
     reader.at += 1;
   }
-  endOfLine(reader);
+  if (hasBreak) throw new NotCsv(reader.line, BREAK);
+  if (reader.text[reader.at] === '\r') reader.at += 1;
+  if (reader.text[reader.at] === '\n') reader.at += 1;
   return cells;
 }
 
-function cell(reader, line) {
+function nextCell(reader) {
   while (reader.text[reader.at] === ' ') reader.at += 1;
-  return reader.text[reader.at] === '"' ? quoted(reader, line) : plain(reader);
+  return reader.text[reader.at] === '"' ? quoted(reader) : plain(reader);
 }
 
 function plain(reader) {
   const begins = reader.at;
-  while (reader.at < reader.text.length && !isEnd(reader, reader.text[reader.at])) reader.at += 1;
+  while (!isEnd(reader)) reader.at += 1;
   return reader.text.slice(begins, reader.at);
 }
 
-function quoted(reader, line) {
+function quoted(reader) {
   let value = '';
   for (;;) {
     const closing = reader.text.indexOf('"', reader.at + 1);
-    if (closing < 0) throw new NotCsv(line, 'unexpected end of data');
+    if (closing < 0) throw new NotCsv(reader.line, OPEN);
     value += reader.text.slice(reader.at + 1, closing);
     reader.at = closing + 1;
     if (reader.text[reader.at] !== '"') break;
     value += '"';
   }
-  if (reader.at < reader.text.length && !isEnd(reader, reader.text[reader.at])) {
-    throw new NotCsv(line, `'${reader.delimiter}' expected after '"'`);
-  }
-  reader.line += value.match(/\r\n|\r|\n/g)?.length ?? 0;
-  return value;
+  if (isEnd(reader)) return value;
+  throw new NotCsv(reader.line, `between a closing quote and ${reader.names[reader.delimiter]} there is more; a quote in a value is doubled`);
 }
 
-const isEnd = (reader, character) => character === reader.delimiter || character === '\n' || character === '\r';
-
-function endOfLine(reader) {
-  if (reader.text[reader.at] === '\r') reader.at += 1;
-  if (reader.text[reader.at] === '\n') reader.at += 1;
-  reader.line += 1;
+function isEnd({ text, at, delimiter }) {
+  const character = text[at];
+  return character === undefined || character === delimiter || character === '\n' || character === '\r';
 }
 
 /** Rows as CSV, for a spreadsheet too: the mark in front says that it is UTF-8. */
@@ -71,5 +75,5 @@ export function toCsv(rows) {
 
 const written = (value) => {
   const text = String(value ?? '');
-  return /[",\r\n]|^ | $/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return /[",;\t\r\n]|^ | $/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 };

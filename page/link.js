@@ -9,6 +9,7 @@ import { may } from './sign-in.js';
 import { MOST_LINES, rosterForm } from './roster-form.js';
 
 // What a person has typed, dropped and checked outlives a look at another part.
+const LONGEST_SHOWN = 100_000; // characters; browsers take minutes to lay out much more in a text field
 const draft = { program: '', text: '', file: null, relink: false, ignoreCase: false, curriculum: '', run: null };
 
 export async function show(place, parameters, { settings }) {
@@ -40,7 +41,7 @@ function change(view, changes) {
 
 function lines(view) {
   const place = h('div', { class: 'lines' });
-  const draw = () => fill(place, draft.file ? chosenFile(view, draw) : pasteBox(view));
+  const draw = () => fill(place, draft.file ? chosenFile(view, draw) : pasteBox(view, take));
   const take = (file) => {
     change(view, { file });
     draw();
@@ -58,9 +59,15 @@ function lines(view) {
   return place;
 }
 
-function pasteBox(view) {
+function pasteBox(view, take) {
   const box = h('textarea', { id: 'lines', rows: 8, spellcheck: 'false', autocapitalize: 'off', autocomplete: 'off', placeholder: 'student-001,alice\nstudent-002,bob' });
   box.value = draft.text;
+  box.addEventListener('paste', (event) => {
+    const text = event.clipboardData.getData('text/plain');
+    if (text.length <= LONGEST_SHOWN) return;
+    event.preventDefault();
+    take(new File([text], 'Pasted lines'));
+  });
   box.addEventListener('input', () => change(view, { text: box.value }));
   return h('div', {},
     field('Student keys and usernames', box, 'One learner a line: student key, then username, with a comma, a semicolon or a tab between them. Column names in the first line are welcome.'),

@@ -1,62 +1,58 @@
-// A roster: student keys, each with the username of its account. The rules are those of the command and of the service.
+// A roster: student keys, each with the username of its account. The same rules are in the core, in Python.
 
-import { InvalidFile, bareName, readPasted, readTable } from './table-file.js';
+import { InvalidFile, MOST_FAULTS, findColumns, readTable, trimmed } from './table-file.js';
 
 const LONGEST_KEY = 255;
 const LONGEST_USERNAME = 150;
+const MOST_LINES = 1_000_000;
 export const COLUMNS = ['external_user_key', 'lms_username'];
-const KEY_NAMES = ['externaluserkey', 'externalkey', 'studentkey', 'externalstudentkey'];
-const USERNAME_NAMES = ['lmsusername', 'username', 'lmsuser'];
+const KNOWN_COLUMNS = [
+  { name: COLUMNS[0], synonyms: ['external_key', 'student_key', 'external_student_key'] },
+  { name: COLUMNS[1], synonyms: ['username', 'lms_user'] },
+];
 
-/** The lines of a roster, as `{header, lines: [{line, key, username, cells}]}`. Raise `InvalidFile`. */
+/** The lines of a roster, as `{header, lines: [{line, key, username, cells}]}`, from bytes or text. Raise `InvalidFile`. */
 export function readRoster(source, { ignoreCase = false } = {}) {
-  const rows = typeof source === 'string' ? readPasted(source) : readTable(source);
-  const header = rows.length ? headerOf(rows[0]) : null;
-  const { names, keyAt, usernameAt } = header ?? { names: COLUMNS, keyAt: 0, usernameAt: 1 };
-  const lines = (header ? rows.slice(1) : rows).map(({ line, cells }) => ({
-    line, cells, key: cells[keyAt] ?? '', username: cells[usernameAt] ?? '',
-  }));
-  if (!lines.length) throw new InvalidFile(['there is no line with a key and a username']);
-  const faults = faultsOf(lines, ignoreCase);
-  if (faults.length) throw new InvalidFile(faults);
-  return { header: names, lines };
+  const { header, places, rows } = readTable(typeof source === 'string' ? new TextEncoder().encode(source) : source, KNOWN_COLUMNS);
+  if (!rows.length) throw new InvalidFile([header ? 'the file has a header and no line after it' : 'the file is empty']);
+  const lines = rows.map(({ line, cells }) => lineOf(line, cells, places));
+  refuseFaults(lines, ignoreCase);
+  if (lines.length > MOST_LINES) throw new InvalidFile([`there are more than ${MOST_LINES.toLocaleString('en')} lines: split the file`]);
+  return { header: header ?? COLUMNS, lines };
 }
 
-function headerOf({ line, cells }) {
-  const names = cells.map(bareName);
-  const keyAt = names.findIndex((name) => KEY_NAMES.includes(name));
-  const usernameAt = names.findIndex((name) => USERNAME_NAMES.includes(name));
-  if (keyAt >= 0 && usernameAt >= 0) return { names: cells, keyAt, usernameAt };
-  if (keyAt >= 0) throw new InvalidFile([`line ${line}: the header has no ${COLUMNS[1]}`]);
-  if (usernameAt >= 0) throw new InvalidFile([`line ${line}: the header has no ${COLUMNS[0]}`]);
-  return null;
+function lineOf(line, cells, places) {
+  const [rawKey, rawUsername] = COLUMNS.map((name) => cells[places[name]] ?? '');
+  const [key, username] = [trimmed(rawKey), trimmed(rawUsername)];
+  return { line, cells, key, username, amiss: amiss(rawKey, key, rawUsername, username) };
 }
 
-function faultsOf(lines, ignoreCase) {
+function amiss(rawKey, key, rawUsername, username) {
+  if (!key || !username) return `both values are needed: ${COLUMNS.join(',')}`;
+  if ((key[0] === '"' && key !== rawKey) || (username[0] === '"' && username !== rawUsername)) return 'a quote has something invisible before it';
+  return findColumns([key, username], KNOWN_COLUMNS).size > 1 ? 'a header again; join files without theirs' : null;
+}
+
+function refuseFaults(lines, ignoreCase) {
   const first = new Map();
   const faults = [];
+  let others = 0;
   for (const line of lines) {
     const same = ignoreCase ? line.key.toLowerCase() : line.key;
-    const found = faultOf(line) ?? (first.has(same) ? repetition(line, first.get(same)) : null);
-    if (found) faults.push(`line ${line.line}: ${found}`);
-    else first.set(same, line);
+    const wrong = line.amiss ?? textFault(COLUMNS[0], line.key, LONGEST_KEY) ?? textFault(COLUMNS[1], line.username, LONGEST_USERNAME);
+    if (!wrong && !first.has(same)) first.set(same, line);
+    else if (faults.length === MOST_FAULTS) others += 1;
+    else faults.push(`line ${line.line}: ${wrong ?? repetition(line, first.get(same))}`);
   }
-  return faults;
-}
-
-function faultOf({ key, username }) {
-  if (!key || !username) return `both values are needed: ${COLUMNS.join(',')}`;
-  return textFault(COLUMNS[0], key, LONGEST_KEY) ?? textFault(COLUMNS[1], username, LONGEST_USERNAME);
+  if (faults.length) throw new InvalidFile(faults, others);
 }
 
 function textFault(column, text, longest) {
   if ([...text].length > longest) return `${column} is longer than ${longest} characters`;
-  if (text.includes('\0')) return `${column} has a NUL character`;
-  if (/[\r\n]/.test(text)) return `${column} has a line break: look for a quotation mark that is not closed`;
-  return text.isWellFormed() ? null : `${column} has a lone surrogate, which is not a character`;
+  return text.includes('\0') ? `${column} has a NUL character` : null;
 }
 
 function repetition(line, other) {
   if (line.key === other.key) return `external user key ${line.key} provided multiple times, first in line ${other.line}`;
-  return `external user key ${line.key} differs from ${other.key} in line ${other.line} only in case`;
+  return `external user key ${line.key} differs only in case from ${other.key} in line ${other.line}`;
 }

@@ -1,87 +1,169 @@
-// A file of rows, as people have them: the encodings and delimiters of Excel, and what is refused by name.
+// Files of comma-separated values, as people and spreadsheets write them. The same rules are in the core, in Python:
+// whatever could be read in two ways is refused.
 
 import { NotCsv, records } from './csv.js';
+import { otherKind } from './file-kinds.js';
 
 export const MOST_FAULTS = 20;
-const DELIMITERS = [',', ';', '\t'];
+const MOST_BYTES = 200_000_000;
+const DELIMITERS = { ',': 'commas', ';': 'semicolons', '\t': 'tabs' };
+const SEPARATOR = /^"?sep=(.)"?\s*$/i;
+const QUOTED = /"(?:[^"]|"")*"?/g;
+const ENDS = /\r\n|\r|\n/;
+const SAVE = 'save the file as UTF-8 (in Excel: CSV UTF-8, comma delimited)';
+
+// What people call columns. A first line of such words in both places is a header, if not one that is understood.
+export const COLUMN_WORDS = `
+    external internal user student learner participant member person key id ids identifier number num no nr sid uid
+    uuid guid code lms edx openedx open platform account login logon name names handle nick screen display first last
+    given family middle full sur email e mail address university school college campus institution institutional partner
+    registrar registration registry enrollment enrolment matriculation matric sis program programme course curriculum
+    required optional new old current status
+    matrikel nummer matrikelnummer benutzer benutzername vorname nachname kennung schlüssel konto
+    clé cle utilisateur nom prénom prenom identifiant étudiant etudiant numéro numero matricule de du d l
+    clave usuario nombre apellido apellidos estudiante alumno correo número matrícula matricula identificador
+    usuário nome aluno chave utente studente matricola chiave gebruiker gebruikersnaam studentnummer sleutel naam
+`.trim().split(/\s+/);
+const COLUMN_NAME = new RegExp(`^(?:${COLUMN_WORDS.toSorted((a, b) => b.length - a.length).join('|')})+$`);
 
 /** A file cannot be used as it is; `faults` has one sentence for each reason. */
 export class InvalidFile extends Error {
-  constructor(faults) {
+  constructor(faults, others = 0) {
     super('This cannot be used yet.');
-    const more = faults.length - MOST_FAULTS;
-    this.faults = more > 0 ? [...faults.slice(0, MOST_FAULTS), `and ${more.toLocaleString('en')} faults more`] : faults;
+    this.faults = others ? [...faults, `and ${others.toLocaleString('en')} more faults`] : faults;
   }
 }
 
-/** The records that are not blank, cells trimmed: `[{line, cells}]`, from the bytes of a file. Raise `InvalidFile`. */
-export function readTable(bytes) {
-  return readPasted(decoded(bytes));
+/**
+ * Read the bytes of a file whose columns (`[{name, synonyms, isOptional}]`) are named in its header or, without one, are
+ * the required ones in their order. Return `{header, places, rows: [{line, cells}]}`; cells are as they stand in the file.
+ */
+export function readTable(bytes, columns) {
+  if (bytes.length > MOST_BYTES) throw new InvalidFile([`the file is larger than ${MOST_BYTES / 1e6} MB: split it`]);
+  const kind = otherKind(bytes);
+  if (kind) throw new InvalidFile([`this is ${kind}: save it as CSV (in Excel: CSV UTF-8, comma delimited)`]);
+  const { delimiter, number, rest } = begin(decoded(bytes).replace(/^\uFEFF+|(?<=[\r\n])\uFEFF+/g, ''), columns);
+  const rows = readRows(rest, delimiter, number);
+  const places = rows.length ? placesIn(rows[0], columns) : null;
+  if (places) return { header: rows[0].cells.map(trimmed), places, rows: rows.slice(1) };
+  const required = columns.filter(({ isOptional }) => !isOptional);
+  return { header: null, places: Object.fromEntries(required.map(({ name }, at) => [name, at])), rows };
 }
 
-/** Likewise from text. */
-export function readPasted(text) {
-  const { body, delimiter, skipped } = delimited(text.replace(/^\uFEFF+/, ''));
+function decoded(bytes) {
+  const [first, second] = bytes;
   try {
-    return [...records(body, delimiter)]
-      .map(({ line, cells }) => ({ line: line + skipped, cells: cells.map(trimmed) }))
-      .filter(({ cells }) => cells.some((cell) => cell !== ''));
+    if (first === 0xff && second === 0xfe) return new TextDecoder('utf-16le', { fatal: true }).decode(bytes);
+    if (first === 0xfe && second === 0xff) return new TextDecoder('utf-16be', { fatal: true }).decode(bytes);
+  } catch {
+    throw new InvalidFile(['the file is not whole: its UTF-16 breaks off, or holds half a character']);
+  }
+  return utf8(bytes) ?? refuseEncoding(bytes);
+}
+
+function utf8(bytes) {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+function refuseEncoding(bytes) {
+  let [line, begins] = [1, 0];
+  for (let at = 0; at < bytes.length; at += 1) {
+    const isEnd = bytes[at] === 10 || (bytes[at] === 13 && bytes[at + 1] !== 10);
+    if (!isEnd) continue;
+    if (utf8(bytes.subarray(begins, at)) === null) break;
+    [line, begins] = [line + 1, at + 1];
+  }
+  throw new InvalidFile([`line ${line}: not UTF-8; ${SAVE}`]);
+}
+
+/** The delimiter, and the text from the first line that is not blank (or behind one that names the delimiter). */
+function begin(text, columns) {
+  const first = firstLine(text, 1);
+  const separator = SEPARATOR.exec(first.line);
+  if (!separator) return { delimiter: delimiterOf(first, columns), ...first };
+  if (!(separator[1] in DELIMITERS)) throw new InvalidFile([`line ${first.number}: sep=${separator[1]} is not known: use a comma, a semicolon or a tab`]);
+  const next = firstLine(first.rest.slice(first.line.length).replace(ENDS, ''), first.number + 1);
+  return { delimiter: separator[1], ...next };
+}
+
+function firstLine(text, number) {
+  for (let rest = text; rest; number += 1) {
+    const end = ENDS.exec(rest);
+    const line = end ? rest.slice(0, end.index) : rest;
+    if (trimmed(line)) return { line, number, rest };
+    rest = end ? rest.slice(end.index + end[0].length) : '';
+  }
+  return { line: '', number, rest: '' };
+}
+
+function delimiterOf({ line, number }, columns) {
+  const bare = trimmed(line.replace(QUOTED, '')).replace(/\s*([,;])\s*/g, '$1');
+  const used = Object.keys(DELIMITERS).filter((delimiter) => bare.includes(delimiter));
+  if (used.length < 2) return used[0] ?? ',';
+  const understood = used.filter((delimiter) => isHeader(line, delimiter, columns));
+  if (understood.length === 1) return understood[0];
+  const header = columns.filter(({ isOptional }) => !isOptional).map(({ name }) => name).join(',');
+  throw new InvalidFile([`line ${number}: it has ${used.map((each) => DELIMITERS[each]).join(' and ')}: say which of them separate values by a first line, ${header} or sep=${used[0]}`]);
+}
+
+function isHeader(line, delimiter, columns) {
+  try {
+    const [{ cells }] = records(line, delimiter);
+    const found = findColumns(cells, columns);
+    return columns.every(({ name, isOptional }) => isOptional || found.has(name));
+  } catch {
+    return false;
+  }
+}
+
+function readRows(text, delimiter, number) {
+  try {
+    return [...records(text, delimiter, number)].filter(({ cells }) => cells.some((cell) => trimmed(cell)));
   } catch (error) {
-    if (error instanceof NotCsv) throw new InvalidFile([`line ${error.line + skipped}: not CSV: ${error.message}`]);
+    if (error instanceof NotCsv) throw new InvalidFile([`line ${error.line}: ${error.message}`]);
     throw error;
   }
 }
 
-function decoded(bytes) {
-  const begins = (...values) => values.every((value, at) => bytes[at] === value);
-  if (begins(0x50, 0x4b, 3, 4) || begins(0xd0, 0xcf, 0x11, 0xe0)) {
-    throw new InvalidFile(['this is an Excel workbook: save it as CSV (in Excel: CSV UTF-8, comma delimited)']);
+function placesIn({ line, cells }, columns) {
+  const found = findColumns(cells, columns);
+  if (!found.size) return refuseUnknown(line, cells, columns);
+  for (const column of columns) {
+    const places = found.get(column.name) ?? [];
+    if (!column.isOptional && !places.length) throw new InvalidFile([`line ${line}: the header lacks ${namesOf(column).join(' or ')}`]);
+    if (places.length > 1) throw new InvalidFile([`line ${line}: ${places.map((place) => trimmed(cells[place])).join(' and ')} are the same column; leave one of them`]);
   }
-  if (begins(0xff, 0xfe)) return utf16(bytes, 'utf-16le');
-  if (begins(0xfe, 0xff)) return utf16(bytes, 'utf-16be');
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw new InvalidFile([`line ${faultyLine(bytes)}: not UTF-8; save the file as UTF-8 (in Excel: CSV UTF-8, comma delimited)`]);
-  }
+  return Object.fromEntries([...found].map(([name, [place]]) => [name, place]));
 }
 
-function utf16(bytes, encoding) {
-  try {
-    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
-  } catch {
-    throw new InvalidFile(['this begins as UTF-16 does, but is not: save the file as UTF-8']);
-  }
+function refuseUnknown(line, cells, columns) {
+  const required = columns.filter(({ isOptional }) => !isOptional).length;
+  const names = cells.slice(0, required).map((cell) => cell.replace(/[^\p{L}\p{N}]+/gu, '').toLowerCase());
+  if (names.length < required || !names.every((name) => COLUMN_NAME.test(name))) return null;
+  throw new InvalidFile([`line ${line}: these columns are not known; known are ${columns.map((column) => namesOf(column).join(' or ')).join(', ')}`]);
 }
 
-/** The first line that is not UTF-8: what can be decoded with signs for the rest is searched for the first sign. */
-function faultyLine(bytes) {
-  let line = 1;
-  for (let begins = 0; begins < bytes.length; line += 1) {
-    const ends = bytes.indexOf(10, begins) + 1 || bytes.length;
-    try {
-      new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(begins, ends));
-    } catch {
-      return line;
-    }
-    begins = ends;
-  }
-  return line;
+/** Where each column is named in a header, whatever the case and however its words are joined. */
+export function findColumns(cells, columns) {
+  const known = new Map(columns.flatMap((column) => namesOf(column).map((name) => [joined(name), column.name])));
+  const found = new Map();
+  cells.forEach((cell, place) => {
+    const name = known.get(joined(cell));
+    if (name) found.set(name, [...(found.get(name) ?? []), place]);
+  });
+  return found;
 }
 
-function delimited(text) {
-  const declared = /^sep=(.)(?:\r\n|\r|\n|$)/i.exec(text);
-  if (declared) return { body: text.slice(declared[0].length), delimiter: declared[1], skipped: 1 };
-  const first = text.split(/\r\n|\r|\n/).find((line) => line.trim()) ?? '';
-  const unquoted = first.replace(/"[^"]*"/g, '');
-  return { body: text, delimiter: DELIMITERS.find((each) => unquoted.includes(each)) ?? ',', skipped: 0 };
-}
+export const namesOf = ({ name, synonyms = [] }) => [name, ...synonyms];
+const joined = (name) => name.replace(/[\s_\uFEFF-]+/g, '').toLowerCase();
 
-// What Python's str.strip takes away, and the byte order marks that some programs leave inside of a file.
+// What Python's str.strip takes away, and byte order marks.
 const BLANKS = '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff]+';
 const SURROUNDINGS = new RegExp(`^${BLANKS}|${BLANKS}$`, 'g');
 
-const trimmed = (cell) => cell.replaceAll('\uFEFF', '').replace(SURROUNDINGS, '');
-
-/** A column's name without what people write differently: case, spaces, `-` and `_`. */
-export const bareName = (cell) => cell.toLowerCase().replace(/[\s_-]/g, '');
+/** A cell without the white space and the byte order marks around its value. */
+export const trimmed = (cell) => cell.replace(SURROUNDINGS, '');

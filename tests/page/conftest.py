@@ -86,5 +86,5 @@ def page(window: BrowserContext, url: str, messages: list[str]) -> Iterator[Page
 
 
 def _worth_a_look(message: ConsoleMessage) -> list[str]:
-    """All but the status of an answer: browsers note each that is not a success, and 422 is an answer like others."""
-    return [] if message.text.startswith("Failed to load resource: the server responded") else [message.text]
+    """All but what browsers themselves note of each request that is no success: 422 is an answer like others."""
+    return [] if message.text.startswith("Failed to load resource:") else [message.text]

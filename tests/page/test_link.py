@@ -9,6 +9,8 @@ from local.lms import Lms
 from local.roster import SAMPLE_REQUEST
 from tests.page.support import check, outcomes, saved, summary
 
+pytestmark = pytest.mark.browser
+
 SAMPLE = "\n".join(f"{key},{username}" for key, username in SAMPLE_REQUEST["external_keys_to_usernames"].items())  # type: ignore[attr-defined]
 
 

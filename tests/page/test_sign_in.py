@@ -12,6 +12,8 @@ from tests.page.cognito import CLIENT, LINK, READ, Pool, serve_pool
 from tests.page.conftest import serving
 from tests.page.support import check, summary
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
