@@ -43,12 +43,12 @@ function pager(first, total, show) {
     h('button', { type: 'button', click: move(last), disabled: last === total }, 'Next'));
 }
 
-/** A choice of one among counted outcomes: `choices` are `[[value, label, count]]`; the first one is chosen. */
+/** A choice of one among several: `choices` are `[[value, label, count]]`, with or without a count; the first one is chosen. */
 export function filter(legend, name, choices, onChange) {
   const items = choices.map(([value, label, count], at) => {
     const id = `${name}-${at}`;
     const radio = h('input', { type: 'radio', name, id, value, checked: at === 0, change: () => onChange(value) });
-    return h('div', { class: 'choice' }, radio, h('label', { for: id }, label, ' ', h('b', {}, number(count))));
+    return h('div', { class: 'choice' }, radio, h('label', { for: id }, label, count !== undefined && [' ', h('b', {}, number(count))]));
   });
   return h('fieldset', { class: 'filter' }, h('legend', {}, legend), items);
 }

@@ -42,6 +42,8 @@ def saved(page: Page, button: str) -> tuple[str, bytes]:
     return download.suggested_filename, Path(download.path()).read_bytes()
 
 
-def see(page: Page, text: str) -> None:
-    """Wait until a text is to be seen."""
-    expect(page.get_by_text(text, exact=False).first).to_be_visible()
+def go(page: Page, part: str) -> None:
+    """Go to an address within the page, and wait until something is there."""
+    page.goto(f"{page.url.partition('#')[0]}#/{part}")
+    name = {"link": "Link", "program": "Program", "learner": "Learner", "rosters": "Roster"}[part.partition("?")[0]]
+    expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from local.lms import PROGRAM
 from local.roster import SAMPLE_REQUEST
-from tests.page.support import check, choose_program, summary
+from tests.page.support import check, choose_program, go, summary
 
 pytestmark = pytest.mark.browser
 
@@ -30,7 +30,33 @@ def faulty(page: Page) -> None:
     expect(page.get_by_role("alert")).to_be_visible()
 
 
-VIEWS: dict[str, Callable[[Page], None]] = {"link": lambda _: None, "link, checked": checked, "link, faulty": faulty}
+def programs(page: Page) -> None:
+    """All programs."""
+    go(page, "program")
+
+
+def program(page: Page) -> None:
+    """One program with its enrollments."""
+    go(page, f"program?program={PROGRAM}")
+
+
+def learner(page: Page) -> None:
+    """A learner with findings and an open history."""
+    check(page, SAMPLE)
+    page.get_by_role("button", name="Link 3 learners").click()
+    go(page, "learner?key=student-002")
+    page.get_by_text("History").click()
+    expect(page.get_by_role("table")).to_have_count(2)
+
+
+VIEWS: dict[str, Callable[[Page], None]] = {
+    "link": lambda _: None,
+    "link, checked": checked,
+    "link, faulty": faulty,
+    "programs": programs,
+    "program": program,
+    "learner": learner,
+}
 
 
 @pytest.fixture(params=["light", "dark"])

@@ -118,7 +118,7 @@ def test_what_cannot_be_read_is_refused_with_reasons(page: Page) -> None:
 def test_a_workbook_is_refused_by_name(page: Page) -> None:
     """An Excel workbook handed in for a CSV file is called by its name."""
     check(page, "")
-    workbook = {"name": "fall.csv", "mimeType": "text/csv", "buffer": b"PK\x03\x04\x14\x00\x06\x00"}
+    workbook = {"name": "fall.csv", "mimeType": "text/csv", "buffer": b"PK\x03\x04\x14\x00\x06\x00[Content_Types].xml"}
     page.get_by_label("Or a CSV file").set_input_files(workbook)  # type: ignore[arg-type]
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_role("alert")).to_contain_text("Excel workbook: save it as CSV")

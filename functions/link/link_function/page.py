@@ -42,7 +42,7 @@ def asset(version: str, name: str) -> Response[str] | None:
 
 def settings() -> Response[str]:
     """Which parts this service offers, and where a person signs in (null: no token is needed)."""
-    offered = {"parts": ["link", *(["rosters"] if os.environ.get("ROSTER_BUCKET_URL") else [])], "sign_in": _sign_in()}
+    offered = {"parts": _parts(), "sign_in": _sign_in()}
     return _response("application/json", json.dumps(offered), ALWAYS_ASKED_FOR)
 
 
@@ -64,6 +64,10 @@ def _files() -> Mapping[str, str]:
 @cache
 def _version() -> str:
     return hashlib.sha256(repr(_files()).encode()).hexdigest()[:12]
+
+
+def _parts() -> list[str]:
+    return ["link", "program", "learner", *(["rosters"] if os.environ.get("ROSTER_BUCKET_URL") else [])]
 
 
 def _sign_in() -> dict[str, str] | None:
