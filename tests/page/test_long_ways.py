@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Dialog, Page, Route, expect
 
 from link_function.page import folder
 from local.lms import PROGRAM, Lms
@@ -125,7 +125,12 @@ def test_a_reload_midway(page: Page, small_batches: None) -> None:
     page.get_by_role("button", name="Link 12 learners").click()
     expect(page.get_by_text("6 of 12 lines linked.")).to_be_visible()
     questions: list[str] = []
-    page.on("dialog", lambda dialog: (questions.append(dialog.type), dialog.accept()))
+
+    def leave(dialog: Dialog) -> None:
+        questions.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
     page.reload()
     assert questions == ["beforeunload"]
     page.unroute("**/links")
