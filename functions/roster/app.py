@@ -1,0 +1,45 @@
+"""The Lambda's entry: /rosters through API Gateway, files that arrived in the bucket, and the steps of the machine."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambda_runtime.events import caller, is_proxy_event, request_id
+from lambda_runtime.observability import logger
+from roster_function import bucket, routes
+from roster_function.arrival import arrive
+from roster_function.collect import collect
+from roster_function.kept import keep
+from roster_function.plan import plan
+from roster_function.record import Phase
+from roster_function.trouble import note
+
+
+def _keep(roster_id: str, phase: str, batch: int, answer: Mapping[str, Any]) -> dict[str, Any]:
+    keep(roster_id, Phase(phase), batch, answer)
+    return {}
+
+
+STEPS: dict[str, Callable[..., dict[str, Any]]] = {
+    "plan": plan,
+    "ask": lambda roster_id: {"may_start": not bucket.is_stopped(roster_id)},
+    "keep": _keep,
+    "note": note,
+    "collect": collect,
+}
+
+
+@logger.inject_lambda_context(clear_state=True)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer a request, take in a file that arrived, or do a step of the machine."""
+    logger.set_correlation_id(request_id(event) or context.aws_request_id)
+    if is_proxy_event(event):
+        if (who := caller(event)) is not None:
+            logger.append_keys(caller=who)
+        return routes.resolve(event)
+    if event.get("source") == "aws.s3":
+        arrive(event)
+        return {}
+    logger.append_keys(roster_id=event["roster_id"])
+    return STEPS[event["step"]](**{name: value for name, value in event.items() if name != "step"})

@@ -1,0 +1,24 @@
+"""Why a request failed for good, for people who look at the roster."""
+
+import json
+from typing import Any
+
+from roster_function import bucket
+
+# Whose words are about the database; those of others may quote keys.
+SPEAKING = {"LinkingUnavailable", "DatabaseNotReady"}
+
+
+def note(roster_id: str, error: dict[str, str]) -> dict[str, Any]:
+    """Keep the reason that Step Functions gives: the error's name, and a cause that is JSON if it is the function's."""
+    name = error["Error"]
+    reason = f"{name}: {_message(error['Cause'])}" if name in SPEAKING else f"A request failed with {name}."
+    bucket.write(bucket.run(roster_id, bucket.TROUBLE), reason.encode())
+    return {}
+
+
+def _message(cause: str) -> str:
+    try:
+        return str(json.loads(cause)["errorMessage"])
+    except (ValueError, LookupError, TypeError):
+        return cause
