@@ -4,19 +4,25 @@
   `Runtime.HandlerError`.
 - An EventBridge rule invokes a function asynchronously, with retries and a queue for what fails. ministack tries once.
 - A pipe from SQS starts a state machine with an array of one message. ministack has pipes from DynamoDB only.
+- The definition of a state machine is in YAML or JSON. ministack reads JSON only.
+- A map runs as many executions at once as `MaxConcurrencyPath` says. ministack knows `MaxConcurrency` only.
 """
 
 import json
 import re
 from typing import Any
 
+import yaml
 from ministack.app import main
-from ministack.services import eventbridge, lambda_svc, pipes, sqs
+from ministack.services import eventbridge, lambda_svc, pipes, sqs, stepfunctions
+from ministack.services.cloudformation import provisioners
 
 LAST_LINE_OF_TRACEBACK = re.compile(r"([\w.<>]+)(?:: |$)")
 
 _execute = lambda_svc._execute_function_warm
 _poll = pipes._poll_pipe
+_definition = provisioners._sfn_definition
+_run_map = stepfunctions._run_distributed_map
 
 
 def execute(*arguments: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the engine passes
@@ -28,6 +34,18 @@ def execute(*arguments: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401 
             if found := LAST_LINE_OF_TRACEBACK.match(last_line):
                 body["errorType"] = found[1].rpartition(".")[2]
     return answer
+
+
+def definition(properties: dict[str, Any]) -> str:
+    """A state machine's definition as JSON, which is YAML too."""
+    return json.dumps(yaml.safe_load(_definition(properties)))
+
+
+def run_map(state: dict[str, Any], given: Any, *others: Any) -> Any:  # noqa: ANN401 - whatever the engine passes
+    """Run a distributed map with the concurrency that its input names."""
+    if path := state.get("MaxConcurrencyPath"):
+        state = state | {"MaxConcurrency": stepfunctions._resolve_path(path, given)}
+    return _run_map(state, given, *others)
 
 
 def dispatch(arn: str, payload: str) -> None:
@@ -52,4 +70,6 @@ if __name__ == "__main__":
     lambda_svc._execute_function_warm = execute
     eventbridge._dispatch_to_lambda = dispatch
     pipes._poll_pipe = poll
+    provisioners._sfn_definition = definition
+    stepfunctions._run_distributed_map = run_map
     main()

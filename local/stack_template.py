@@ -17,12 +17,12 @@ METHODS = ("delete", "get", "head", "options", "patch", "post", "put")
 def for_engine(template: dict[str, Any]) -> dict[str, Any]:
     """A copy of the template without what the engine cannot make.
 
-    Out go the types that it does not know, alarms that calculate, and the dashboard, which shows them. The API gets an
-    entry for each method in place of one for all, and functions speak to their database without TLS, which the embedded
-    PostgreSQL does not have.
+    Out go the types that it does not know, alarms that calculate, and the dashboard, which shows them; and the policy of
+    the bucket, which wants the TLS that the engine does not have. The API gets an entry for each method in place of one
+    for all, and functions speak to their database without TLS, which the embedded PostgreSQL does not have.
     """
     template = copy.deepcopy(template)
-    template["Resources"] = {name: each for name, each in template["Resources"].items() if not _is_unknown(each)}
+    template["Resources"] = {name: each for name, each in template["Resources"].items() if not _is_left_out(each)}
     for mapping in list(_mappings(template["Resources"])):
         if ANY_METHOD in mapping:
             mapping.update(dict.fromkeys(METHODS, mapping.pop(ANY_METHOD)))
@@ -31,8 +31,9 @@ def for_engine(template: dict[str, Any]) -> dict[str, Any]:
     return template
 
 
-def _is_unknown(resource: dict[str, Any]) -> bool:
-    return resource["Type"] in UNKNOWN_TYPES or "Metrics" in resource.get("Properties", {})
+def _is_left_out(resource: dict[str, Any]) -> bool:
+    is_calculated = "Metrics" in resource.get("Properties", {})
+    return resource["Type"] in UNKNOWN_TYPES or is_calculated or resource["Type"] == "AWS::S3::BucketPolicy"
 
 
 def _mappings(node: object) -> Iterator[dict[str, Any]]:
