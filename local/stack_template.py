@@ -17,9 +17,9 @@ METHODS = ("delete", "get", "head", "options", "patch", "post", "put")
 def for_engine(template: dict[str, Any]) -> dict[str, Any]:
     """A copy of the template without what the engine cannot make.
 
-    Out go the types that it does not know, alarms that calculate, and the dashboard, which shows them; and the policy of
-    the bucket, which wants the TLS that the engine does not have. The API gets an entry for each method in place of one
-    for all, and functions speak to their database without TLS, which the embedded PostgreSQL does not have.
+    Out go the types that it does not know, alarms that calculate, and the dashboard, which shows them; and the bucket's
+    policy, which wants the TLS that the engine does not have. The API gets an entry for each method in place of one for
+    all, and functions speak to their database without TLS, which the embedded PostgreSQL does not have.
     """
     template = copy.deepcopy(template)
     template["Resources"] = {name: each for name, each in template["Resources"].items() if not _is_left_out(each)}

@@ -24,7 +24,7 @@ def transformed(template: dict[str, Any]) -> dict[str, Any]:
     """What SAM makes of the template, once its code lies in S3."""
     template = copy.deepcopy(template)
     for resource in template["Resources"].values():
-        for location in {"CodeUri", "ContentUri"} & resource["Properties"].keys():
+        for location in {"CodeUri", "ContentUri", "DefinitionUri"} & resource["Properties"].keys():
             resource["Properties"][location] = ARTIFACT
     return dict(Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION)).translate(template, {}))
 

@@ -58,6 +58,8 @@ TROUBLE: Mapping[str, Values] = {
     "FailedKeysAlarm": {"KeysRequested": [1_000], "KeysLinked": [100], "KeysAlreadyLinked": [300]},
     "FailedInvocationsAlarm": {"ApproximateNumberOfMessagesVisible": [1]},
     "LostInvocationsAlarm": {"DestinationDeliveryFailures": [1]},
+    "RosterErrorsAlarm": {"Errors": [1]},
+    "RosterFailedAlarm": {"ExecutionsFailed": [1]},
     "MigrateErrorsAlarm": {"Errors": [1]},
     "DatabaseConnectionsAlarm": {"DatabaseConnections": [61, 70, 75]},
     "DatabaseStorageAlarm": {"FreeStorageSpace": [1.9e9, 1.8e9, 1.7e9]},

@@ -17,25 +17,36 @@ from tests.support import Invoke
 # Where the code of each function is, its share of the layer included.
 FUNCTIONS = {
     "LinkFunction": ["functions/link", "layers/core"],
+    "RosterFunction": ["functions/roster"],
     "MigrateFunction": ["functions/migrate", "layers/core/program_enrollments"],
 }
 # Neither is the stack's to tell: a password comes from an IAM token or a secret, the master user from the payload.
 # The password comes from elsewhere, and Lambda itself tells the region.
 NOT_IN_TEMPLATE = {
     "LinkFunction": {"PGPASSWORD", "AWS_REGION"},
+    "RosterFunction": set(),
     "MigrateFunction": {"PGUSER", "PGPASSWORD", "AWS_REGION"},
 }
 MANAGED_POLICIES = {
     "service-role/AmazonAPIGatewayPushToCloudWatchLogs",  # access logs, once an account and region
 }
-# What AWS documents for a function in a network, and for traces; neither has resources that could be named.
+# What AWS documents for a function in a network, for traces, and for the log of a state machine; none of them has
+# resources that could be named.
 WITHOUT_RESOURCES = [
     [
         *("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"),
         *("ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
     ],
     ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+    [
+        *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
+        *("logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies"),
+        "logs:DescribeLogGroups",
+    ],
 ]
+# The objects of the bucket of rosters, and the executions of their state machine, whose names nobody knows before.
+WITHIN = ("${RosterBucket.Arn}/", ":execution:${AWS::StackName}-roster")
+IN_NETWORK = sorted(FUNCTIONS.keys() - {"RosterFunction"})
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -54,9 +65,10 @@ def test_no_wildcards(resources: dict[str, Any]) -> None:
         for each in mappings(role.get("Policies", []))
         if "Effect" in each
     ]
-    assert len(statements) == 10
+    assert len(statements) == 26
     assert not [each for each in statements if "*" in json.dumps(each["Action"])]
-    assert all(each["Action"] in WITHOUT_RESOURCES for each in statements if "*" in json.dumps(each["Resource"]))
+    wide = [each for each in statements if "*" in json.dumps(each["Resource"])]
+    assert all(each["Action"] in WITHOUT_RESOURCES or _is_within(each["Resource"]) for each in wide)
     assert {each["Effect"] for each in statements} == {"Allow"}
 
 
@@ -115,9 +127,9 @@ def test_nobody_anonymous_invokes(resources: dict[str, Any]) -> None:
         assert permission["Principal"] == {"Ref": "InvokingAccount"} or permission["SourceArn"]
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", IN_NETWORK)
 def test_functions_stand_in_the_network(resources: dict[str, Any], function: str) -> None:
-    """Every function is in the VPC, in a security group of its own."""
+    """Every function that reaches a database is in the VPC, in a security group of its own."""
     network = resources[function]["Properties"]["VpcConfig"]
     assert network["SubnetIds"]["Fn::If"][1] == [{"Ref": "SubnetA"}, {"Ref": "SubnetB"}]
     assert network["SecurityGroupIds"] == [{"Ref": function.replace("Function", "SecurityGroup")}]
@@ -131,7 +143,7 @@ def test_function_gives_up_before_the_api(resources: dict[str, Any]) -> None:
 
 def test_the_function_stays_awake(resources: dict[str, Any], lms: Lms) -> None:
     """Every week the function is asked for nothing, so that Lambda does not take its network interfaces back."""
-    (rule,) = of_type(resources, "AWS::Events::Rule").values()
+    (rule,) = [rule for rule in of_type(resources, "AWS::Events::Rule").values() if "ScheduleExpression" in rule]
     assert rule["ScheduleExpression"] == "rate(7 days)"
     (target,) = rule["Targets"]
     assert target["Arn"] == {"Fn::GetAtt": ["LinkFunction", "Arn"]}
@@ -146,7 +158,10 @@ def test_logs_are_kept_and_end(resources: dict[str, Any]) -> None:
         _name(function["LoggingConfig"]["LogGroup"])
         for function in of_type(resources, "AWS::Lambda::Function").values()
     }
-    assert used | {_name(resources["Apiv1Stage"]["Properties"]["AccessLogSetting"]["DestinationArn"])} == set(groups)
+    used.add(_name(resources["Apiv1Stage"]["Properties"]["AccessLogSetting"]["DestinationArn"]))
+    (machine,) = of_type(resources, "AWS::StepFunctions::StateMachine").values()
+    (destination,) = machine["LoggingConfiguration"]["Destinations"]
+    assert used | {_name(destination["CloudWatchLogsLogGroup"]["LogGroupArn"])} == set(groups)
 
 
 def test_alarms_cover_every_function(resources: dict[str, Any]) -> None:
@@ -164,6 +179,7 @@ def test_alarms_cover_every_function(resources: dict[str, Any]) -> None:
         ("LinkFunction", "Errors"),
         ("LinkFunction", "Throttles"),
         ("MigrateFunction", "Errors"),
+        ("RosterFunction", "Errors"),
     ]
     told = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
     assert all(alarm["AlarmActions"] == alarm["OKActions"] == told for alarm in alarms)
@@ -321,6 +337,46 @@ def test_every_parameter_is_used(template: dict[str, Any]) -> None:
     text = json.dumps({part: template[part] for part in ("Conditions", "Globals", "Resources")})
     unused = [name for name in template["Parameters"] if f'"Ref": "{name}"' not in text and f"${{{name}}}" not in text]
     assert unused == []
+
+
+def test_the_bucket_of_rosters(template: dict[str, Any], resources: dict[str, Any]) -> None:
+    """It is private, encrypted, versioned, forgets after 30 days by default, and takes nothing but TLS."""
+    bucket = resources["RosterBucket"]["Properties"]
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "RosterRetentionDays"})
+    assert template["Parameters"]["RosterRetentionDays"]["Default"] == 30
+    (policy,) = of_type(resources, "AWS::S3::BucketPolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Action"], statement["Principal"]) == ("Deny", "s3:*", "*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_rosters_reach_no_database(template: dict[str, Any], resources: dict[str, Any]) -> None:
+    """The roster function is outside of the network, and may use its bucket, its state machine, logs and a queue."""
+    assert "VpcConfig" not in resources["RosterFunction"]["Properties"]
+    (policy,) = template["Resources"]["RosterRole"]["Properties"]["Policies"]
+    services = {
+        action.partition(":")[0]
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    }
+    assert services == {"logs", "xray", "sqs", "s3", "states"}
+
+
+def test_executions_log_no_data(resources: dict[str, Any]) -> None:
+    """The state machine's log has errors, without the data that it works on: keys and usernames."""
+    (machine,) = of_type(resources, "AWS::StepFunctions::StateMachine").values()
+    assert machine["LoggingConfiguration"]["Level"] == "ERROR"
+    assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False
+
+
+def _is_within(resource: object) -> bool:
+    """Whether a wildcard stands for nothing but what belongs to rosters."""
+    arns = resource if isinstance(resource, list) else [resource]
+    return all(any(part in arn["Fn::Sub"] for part in WITHIN) for arn in arns)
 
 
 def _settings_read(folder: Path) -> set[str]:
