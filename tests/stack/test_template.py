@@ -373,7 +373,7 @@ def test_executions_log_no_data(resources: dict[str, Any]) -> None:
     assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False
 
 
-def _is_within(resource: object) -> bool:
+def _is_within(resource: Any) -> bool:  # noqa: ANN401 - an ARN or several
     """Whether a wildcard stands for nothing but what belongs to rosters."""
     arns = resource if isinstance(resource, list) else [resource]
     return all(any(part in arn["Fn::Sub"] for part in WITHIN) for arn in arns)
