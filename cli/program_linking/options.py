@@ -8,7 +8,8 @@ import typer
 from program_linking.urls import base_url
 
 
-def _is_uuid(name: str, text: str | None) -> str | None:
+def is_uuid(name: str, text: str | None) -> str | None:
+    """The text in a UUID's usual form; raise `BadParameter` if it is none."""
     try:
         return text and str(UUID(text))
     except ValueError as error:
@@ -32,13 +33,13 @@ def _is_token(token: str | None) -> str | None:
 
 Program = Annotated[
     str,
-    typer.Argument(metavar="PROGRAM_UUID", callback=lambda text: _is_uuid("program_uuid", text), show_default=False),
+    typer.Argument(metavar="PROGRAM_UUID", callback=lambda text: is_uuid("program_uuid", text), show_default=False),
 ]
 Curriculum = Annotated[
     str | None,
     typer.Option(
         metavar="UUID",
-        callback=lambda text: _is_uuid("curriculum_uuid", text),
+        callback=lambda text: is_uuid("curriculum_uuid", text),
         help="Only enrollments of this curriculum.",
     ),
 ]

@@ -95,7 +95,7 @@ def deployed_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ap
 def _recorder(api: Api) -> type[BaseHTTPRequestHandler]:
     class Recorder(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
             api.received.append(Received(self.path, dict(self.headers.items()), body))
             status, headers, answer = api.answers.pop(0)
             self.send_response(status)
@@ -104,7 +104,9 @@ def _recorder(api: Api) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        do_GET = do_POST  # noqa: N815 - the base class's name
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - likewise
             """Say nothing."""
 
     return Recorder

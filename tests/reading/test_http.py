@@ -181,8 +181,8 @@ def test_a_learner_who_is_not_there(lms: Lms, get: Get) -> None:
         "No enrollment has this external user key."
     )
     assert get(f"/learners?external_user_key=student-001&program_uuid={PROGRAM}").json == {
-        "message": "No enrollment in the program has this external user key.",
-        "details": [{"where": "external_user_key", "what": "differs only in case from Student-001"}],
+        "message": "No enrollment has this external user key.",
+        "details": [{"where": "similar external_user_key", "what": "Student-001"}],
     }
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, TypedDict
 from urllib.parse import urlencode
@@ -17,7 +17,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from lambda_runtime.connection import on_connection
 from lambda_runtime.events import base_path, origin, route_path
 from lambda_runtime.observability import logger
-from lambda_runtime.refusals import Detail, InvalidRequest, Problem
+from lambda_runtime.refusals import MOST_DETAILS, Detail, InvalidRequest, Problem
 from link_function.cursors import Place, cursor, place
 from link_function.questions import (
     CSV,
@@ -137,7 +137,8 @@ def show_learner() -> Response[str]:
         learner = _read(read_learner, **asked.given)
     except NoSuchLearner as error:
         _log(event, 0)
-        raise _no_such_learner(asked, error.similar_keys) from error
+        similar = [Detail(where="similar external_user_key", what=key) for key in error.similar_keys[:MOST_DETAILS]]
+        raise InvalidRequest(str(error), similar, HTTPStatus.NOT_FOUND) from error
     _log(event, len(learner["enrollments"]))
     return _json(learner)
 
@@ -152,15 +153,6 @@ def _read[T](verb: Callable[..., T], *arguments: object, **options: object) -> T
 def _log(event: Mapping[str, Any], rows: int) -> None:
     """Log who read how much, where; the logger adds the caller."""
     logger.info("Read", extra={"path": route_path(event), "rows": rows})
-
-
-def _no_such_learner(asked: LearnerQuestion, similar_keys: Sequence[str]) -> InvalidRequest:
-    """What is not there; keys that are, but for their case, may be what was meant."""
-    if "username" in asked.given:
-        return InvalidRequest("No account has this username.", status=HTTPStatus.NOT_FOUND)
-    similar = [Detail(where="external_user_key", what=f"differs only in case from {key}") for key in similar_keys]
-    where = " in the program" if "program_uuid" in asked.given else ""
-    return InvalidRequest(f"No enrollment{where} has this external user key.", similar, HTTPStatus.NOT_FOUND)
 
 
 def _place(program_uuid: UUID, asked: EnrollmentsQuestion) -> Place:

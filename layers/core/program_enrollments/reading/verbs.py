@@ -24,8 +24,8 @@ NEAR = 20
 class NoSuchLearner(LookupError):
     """No enrollment has the key, or no account the username; `similar_keys` of the program differ only in case."""
 
-    def __init__(self, similar_keys: Sequence[str]) -> None:
-        super().__init__("There is no such learner.")
+    def __init__(self, message: str, similar_keys: Sequence[str]) -> None:
+        super().__init__(message)
         self.similar_keys = similar_keys
 
 
@@ -107,7 +107,8 @@ def read_learner(
         )
     held, similar = _keys_by(read["held"]), _keys_by(read["similar"])
     if not read["enrollments"] and not read["account"]:
-        raise NoSuchLearner(next(iter(similar.values()), []))
+        named = "No account has this username." if username else "No enrollment has this external user key."
+        raise NoSuchLearner(named, next(iter(similar.values()), []))
     enrollments = [_enrollment(each, held, similar) for each in read["enrollments"]]
     return {
         "account": read["account"],
