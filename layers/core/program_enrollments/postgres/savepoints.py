@@ -28,8 +28,8 @@ def write_each(session: Session, statements: str, items: Sequence[object], *, to
     """Write each item under a savepoint of its own, in order: an item that the server refuses leaves nothing behind.
 
     `statements` is constant PL/pgSQL that writes all `items` (a `jsonb[]` of what is handed over here as JSON); it may
-    open a block to declare variables, raise an exception to refuse, and set `told` (a `jsonb`) to have something told
-    of what it wrote. It gets one item at a time, apart from the first `together` items. Those must not affect each
+    open a block to declare variables, raise an exception to refuse, and set `told` (a JSON array) to tell something of
+    what it wrote. It gets one item at a time, apart from the first `together` items. Those must not affect each
     other: it gets them all at once, under one savepoint, as long as none is refused.
 
     It takes four round trips, whatever is in the items. Errors about the session, the batch or the statements
@@ -37,9 +37,8 @@ def write_each(session: Session, statements: str, items: Sequence[object], *, to
     """
     if not items:
         return Written({}, [])
-    session.query(
-        "SELECT set_config('savepoints.given', :given, true)", given=json.dumps({"together": together, "items": items})
-    )
+    given = json.dumps({"together": together, "items": items}, ensure_ascii=False)
+    session.query("SELECT set_config('savepoints.given', :given, true)", given=given)
     result = session.script(_script(statements))
     refusals = {position: Refused(*fields) for position, *fields in result["refusals"]}
     return Written(refusals, [row for told in result["told"] for row in told])
@@ -52,10 +51,12 @@ def _script(statements: str) -> str:
     return LOOP.replace("<tables>", ",".join(tables)).replace("<statements>", statements)
 
 
-# A refused block is taken again in smaller ones. They grow with what was written since the last refusal. So a dense
-# run of refusals costs little more than one attempt an item, and a sparse one leaves few subtransactions: past 64 of
-# them in one transaction, the snapshots of all other sessions get slower.
+# A refused block is taken again in much smaller ones. They grow with what was written since the last refusal. So a
+# dense run of refusals costs little more than one attempt an item, and a sparse one leaves few subtransactions: past
+# 64 of them in one transaction, the snapshots of all other sessions get slower.
+# Each statement is planned once: what it would be for one item is right for many, because all joins go by index.
 LOOP = """
+SET LOCAL plan_cache_mode = force_generic_plan;
 DO $loop$
 #variable_conflict use_column
 DECLARE
@@ -108,6 +109,7 @@ BEGIN
             OR (refused_state = '23502' AND refused_table = ANY ('{<tables>}'::text[])) THEN
                 RAISE;
             END IF;
+            written := (last_item - first_item + 1) / 8;
             IF first_item = last_item THEN
                 refusals := array_append(refusals, jsonb_build_array(
                     first_item - 1, split_part(refused_message, E'\\n', 1), refused_state,
@@ -115,7 +117,6 @@ BEGIN
                 ));
                 first_item := last_item + 1;
             END IF;
-            written := 0;
             all_told := CASE WHEN cardinality(all_told) > told_before THEN all_told[:told_before] ELSE all_told END;
         END;
         size := written / 4;
