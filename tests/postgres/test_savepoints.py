@@ -49,9 +49,11 @@ def kept(lms: Lms) -> list[int]:
 def items(numbers: range, refused: "set[int] | range" = range(0), sqlstate: str = "EDX01") -> list[dict[str, object]]:
     """Items of these numbers, some of which are to be refused; each number that 10 divides is told."""
     return [
-        {"number": number}
-        | ({"sqlstate": sqlstate} if number in refused else {})
-        | ({"told": True} if number % 10 == 0 else {})
+        {
+            "number": number,
+            **({"sqlstate": sqlstate} if number in refused else {}),
+            **({"told": True} if number % 10 == 0 else {}),
+        }
         for number in numbers
     ]
 

@@ -38,9 +38,10 @@ def link_program_enrollments(  # noqa: PLR0913 - the options of the request, by 
     - `ignore_case`: external user keys match whatever their case; an exact match goes first.
     - `seconds`: how long the batch may take. One that takes longer is rolled back.
 
-    The connection must not be in a transaction; the batch is one. Raise `ValueError` where a username is None,
-    `ConnectionLost` where the connection went away and nothing was changed, `LinkingUnavailable` where time ran out or
-    the outcome of COMMIT is unknown, and `DatabaseNotReady` where tables or privileges are missing.
+    The connection must not be in a transaction; the batch is one. Raise `ValueError` for what is no UUID, for a key or
+    a username that is no string of the length that its column takes, and for two keys that are one if case is ignored;
+    `ConnectionLost` if the connection went away and nothing was changed, `LinkingUnavailable` if time ran out or the
+    outcome of COMMIT is unknown, and `DatabaseNotReady` if tables or privileges are missing.
     """
     curriculum = None if curriculum_uuid is None else checked_uuid("curriculum_uuid", curriculum_uuid)
     batch = Batch(checked_uuid("program_uuid", program_uuid), curriculum, external_keys_to_usernames, relink)
@@ -62,6 +63,8 @@ def check_database(connection: Connection, seconds: float = LONGEST_SECONDS) -> 
 
 
 def _check_pairs(external_keys_to_usernames: Mapping[str, str], *, ignore_case: bool) -> None:
+    if not isinstance(external_keys_to_usernames, Mapping):
+        raise ValueError("external_keys_to_usernames is not a mapping")  # noqa: TRY004 - as `checked_text`
     for key, username in external_keys_to_usernames.items():
         checked_text("the external user key", key, LONGEST_KEY)
         if username is None:
