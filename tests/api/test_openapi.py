@@ -92,6 +92,7 @@ def test_operation(document: Mapping[str, Any]) -> None:
         "/learners",
         "/links",
         "/programs",
+        "/programs/{program_uuid}/courses/{course_key}/enrollments",
         "/programs/{program_uuid}/enrollments",
     ]
     assert list(document["paths"]["/links"]) == ["post"]
@@ -234,8 +235,9 @@ def test_no_schemas_but_our_own(document: Mapping[str, Any]) -> None:
     """Each schema of the document is one that a request or an answer has."""
     linking = {"Code", "Detail", "LinkRequest", "LinkResponse", "Problem"}
     reading = {"ProgramsAnswer", "Program", "EnrollmentsAnswer", "ListedEnrollment"}
+    writing = {"NewProgramRowFields", "ProgramRowFields", "CourseRowFields", "EnrollmentStatuses"}
     learner = {"Learner", "Account", "Enrollment", "Course", "CourseEnrollment", "Change", "Difference", "Finding"}
-    assert set(document["components"]["schemas"]) == linking | reading | learner
+    assert set(document["components"]["schemas"]) == linking | reading | learner | writing
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs"])

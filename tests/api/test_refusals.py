@@ -5,8 +5,11 @@ import string
 import pytest
 from pydantic_core._pydantic_core import list_all_errors
 
-from lambda_runtime.refusals import ANY_OTHER, SENTENCES, InvalidRequest, read, sentence
+from lambda_runtime.refusals import ANY_OTHER, SENTENCES, Fields, InvalidRequest, read, sentence
+from link_function.enrollment_requests import ProgramWriteRequest
+from link_function.questions import EnrollmentsQuestion, ProgramsQuestion
 from link_function.requests import LinkRequest
+from local.lms import PROGRAM
 from tests.api.test_bad_input import OBJECTS, keys
 
 OF_OUR_OWN = {"unknown_field", "answer_too_large", "keys_alike"}
@@ -31,12 +34,29 @@ def test_each_of_pydantics_errors_has_words_of_our_own() -> None:
         assert "{" not in said
 
 
+ROWS: list[tuple[type[Fields], object]] = [
+    (ProgramWriteRequest, {"program_uuid": PROGRAM, "enrollments": {}, "create": True}),
+    (ProgramWriteRequest, {"program_uuid": PROGRAM, "enrollments": []}),
+    (
+        ProgramWriteRequest,
+        {"program_uuid": PROGRAM, "enrollments": [{"student_key": "k", "status": "enrolled"}], "create": True},
+    ),
+    (ProgramsQuestion, {"colour": "blue"}),
+    (EnrollmentsQuestion, {"page_size": "many"}),
+    (EnrollmentsQuestion, {"page_size": "0"}),
+    (EnrollmentsQuestion, {"page_size": "1001"}),
+    (EnrollmentsQuestion, {"status": "gone"}),
+]
+
+
 def test_the_table_has_what_these_requests_meet() -> None:
     """Bad requests of every kind meet each sentence of the table, and none that says no more than "not valid"."""
     met = set(OF_NO_OBJECT)
-    for fields in [fields for fields, _ in OBJECTS.values()] + [keys({str(n): "a" for n in range(10_001)})]:
+    links = [fields for fields, _ in OBJECTS.values()] + [keys({str(n): "a" for n in range(10_001)})]
+    requests: list[tuple[type[Fields], object]] = [*((LinkRequest, fields) for fields in links), *ROWS]
+    for model, fields in requests:
         with pytest.raises(InvalidRequest) as refusal:
-            read(LinkRequest, fields)
+            read(model, fields)
         for detail in refusal.value.details:
             assert detail.what != ANY_OTHER
             met |= {kind for kind, template in SENTENCES.items() if _may_say(template, detail.what)}

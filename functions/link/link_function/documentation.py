@@ -10,7 +10,8 @@ from aws_lambda_powertools.event_handler.openapi import swagger_ui
 from aws_lambda_powertools.event_handler.openapi.models import Server
 from pydantic import BaseModel
 
-from link_function.reading import QUESTIONS
+from link_function import enrolling, reading
+from program_enrollments import __version__
 
 TITLE = "Program linking"
 DESCRIPTION = (
@@ -26,7 +27,7 @@ FOREIGN_SCHEMAS = {"HTTPValidationError", "ValidationError", "ResponseValidation
 def document(api: APIGatewayRestResolver, address: str) -> dict[str, Any]:
     """The OpenAPI document of an API at this address."""
     text = api.get_openapi_json_schema(
-        title=TITLE, version="1.0.0", description=DESCRIPTION, servers=[Server(url=address or "/")]
+        title=TITLE, version=__version__, description=DESCRIPTION, servers=[Server(url=address or "/")]
     )
     described: dict[str, Any] = json.loads(text)
     for name in FOREIGN_SCHEMAS & described["components"]["schemas"].keys():
@@ -34,8 +35,10 @@ def document(api: APIGatewayRestResolver, address: str) -> dict[str, Any]:
     for operation in (operation for path in described["paths"].values() for operation in path.values()):
         if "HTTPValidationError" in json.dumps(operation["responses"].get("422")):
             del operation["responses"]["422"]
-    for path, question in QUESTIONS.items():
-        described["paths"][path]["get"].setdefault("parameters", []).extend(_parameters(question))
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            if asked := (reading.QUESTIONS if method == "get" else enrolling.QUESTIONS).get(path):
+                operation.setdefault("parameters", []).extend(_parameters(asked))
     return described
 
 

@@ -81,6 +81,13 @@ class ProgramWriteQuestion(CourseWriteQuestion):
     ] = None  # type: ignore[assignment]
 
 
+# The parameters of each path that writes, for the OpenAPI document.
+QUESTIONS: dict[str, type[Question]] = {
+    "/programs/{program_uuid}/enrollments": ProgramWriteQuestion,
+    "/programs/{program_uuid}/courses/{course_key}/enrollments": CourseWriteQuestion,
+}
+
+
 @router.post(PROGRAM, summary="Enroll keys in a program", responses=RESPONSES)
 def create_enrollments(program_uuid: Program, rows: NewProgramRows) -> Response[str]:
     """Enroll keys that are not in the program and curriculum yet."""

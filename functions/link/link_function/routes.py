@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from lambda_runtime.bodies import read_json
 from lambda_runtime.events import base_path, response, route_event
-from lambda_runtime.refusals import Detail, InvalidRequest, Problem, invalid
+from lambda_runtime.refusals import Detail, InvalidRequest, Problem, invalid, not_a_request
 from link_function import enrolling, reading, service
 from link_function.failures import failure
 from link_function.requests import EXAMPLES, LinkRequest, LinkResponse
@@ -39,11 +39,19 @@ def resolve(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     try:
         seen = route_event(event)
         seen["path"] = enrolling.with_one_segment(seen["path"])
+        _refuse_list(seen)
     except InvalidRequest as error:
         refused = failure(error)
         return response(refused.status, refused.problem.model_dump())
     api.append_context(address=base_path(event), event=event)  # type: ignore[no-untyped-call]
     return api.resolve(seen, context)
+
+
+def _refuse_list(seen: Mapping[str, Any]) -> None:
+    """Refuse a list of requests: the router would take the first one for the whole."""
+    text = seen["body"] or ""
+    if seen["path"] == "/links" and text.lstrip().startswith("[") and isinstance(read_json(text), list):
+        raise not_a_request("is no JSON object")
 
 
 @api.post(

@@ -19,6 +19,8 @@ from program_enrollments.linking.verb import check_database, link_program_enroll
 from program_enrollments.postgres.connect import connect
 from program_enrollments.reading.verbs import NoSuchLearner, read_enrollments, read_learner, read_programs
 
+__version__ = "1.0.0"
+
 __all__ = [
     "Code",
     "ConnectionLost",
@@ -31,6 +33,7 @@ __all__ = [
     "ProgramEnrollmentsError",
     "Refused",
     "WrongPassword",
+    "__version__",
     "check_database",
     "connect",
     "get_users_by_external_keys",
