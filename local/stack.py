@@ -20,7 +20,7 @@ import yaml
 from pg8000.native import Connection
 
 from local.aws import ACCOUNT, REGION, ROOT, SECRET_KEY, LocalAws, local_aws
-from local.lms import Lms
+from local.lms import PROGRAM, Lms
 from local.postgres import SUPERUSER, Cluster, embedded_cluster
 from local.roster import load_sample_roster, sample_curl
 from local.server import failing_in_a_sentence, forget_surroundings
@@ -178,7 +178,8 @@ def _to_try(service: Service) -> str:
     exports = "\n".join(f"export {name}={value}" for name, value in service.aws.environment.items())
     return (
         f"\nThe API takes signed requests:\n\n{sample_curl(service.url).replace('curl -i', signed)}\n"
-        f"\nThe AWS CLI and SDKs find the stack, {service.name}, with\n\n{exports}\n"
+        f"\nThe command, the AWS CLI and SDKs find the stack, {service.name}, with these variables:\n\n{exports}\n"
+        f".venv/bin/program-linking link {PROGRAM} student-009:learner009 --url {service.url}\n"
         "\nCtrl-C stops it and throws all of it away."
     )
 

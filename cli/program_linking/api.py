@@ -14,7 +14,7 @@ import httpx
 from program_linking.output import note
 from program_linking.signing import Signed
 from program_linking.stopped import ApiRefused, NotFound, NotThisApi, Stopped, TooLarge
-from program_linking.urls import is_local
+from program_linking.urls import is_aws_here, is_local
 
 # What was under way when one of these came may be done or not; sending it again is safe either way.
 BUSY = {
@@ -43,7 +43,7 @@ def connected_api(url: str, token: str | None) -> Iterator["Api"]:
     followed: they would carry the caller's signature elsewhere.
     """
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    auth = None if token or is_local(url) else Signed(url)
+    auth = None if token or (is_local(url) and not is_aws_here(url)) else Signed(url)
     try:
         client = httpx.Client(auth=auth, headers=headers, timeout=ANSWER_SECONDS, trust_env=not is_local(url))
     except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:

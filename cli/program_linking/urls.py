@@ -1,5 +1,6 @@
 """Where an API is, and whether keys may be sent there."""
 
+import os
 from urllib.parse import urlsplit
 
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
@@ -20,3 +21,9 @@ def base_url(url: str) -> str:
 def is_local(url: str) -> bool:
     """Whether a URL that `base_url` gave leads to this machine."""
     return urlsplit(url).hostname in LOCAL_HOSTS
+
+
+def is_aws_here(url: str) -> bool:
+    """Whether a URL leads to an imitation of AWS, which AWS_ENDPOINT_URL names and which wants signatures too."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
+    return bool(endpoint) and url.startswith(f"{endpoint}/")

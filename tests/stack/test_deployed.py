@@ -2,10 +2,13 @@
 
 import dataclasses
 import json
+import os
 import re
+import shutil
+import signal
 import subprocess
 from io import BytesIO
-from typing import Any
+from typing import IO, Any
 from zipfile import ZipFile
 
 import httpx
@@ -14,6 +17,7 @@ import pytest
 from local.aws import LocalAws, local_aws
 from local.lms import Lms
 from local.stack import PASSWORD, SECRET, SERVICE_ROLE, Service
+from tests.stack.stack import ROOT
 from tests.stack.support import ALICE, NOBODY, PATIENCE_SECONDS, next_message, wait_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.xdist_group("stack")]
@@ -114,11 +118,28 @@ def test_delete(service: Service) -> None:
     assert service.send("POST", "/links", NOBODY).status_code == 422
 
 
+def test_make_stack() -> None:
+    """`make stack` prints a signed curl and a command that work, and leaves nothing behind at Ctrl-C."""
+    command = [str(shutil.which("make")), "-s", "stack"]
+    make = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        printed = _until("Ctrl-C", make.stdout)
+        engine = _engine(printed.partition("AWS_ENDPOINT_URL=")[2].split()[0])
+        curl = printed[printed.index("curl -i") : printed.index("\n\nThe command")]
+        assert "HTTP/1.1 207" in _output("bash", "-c", curl)
+        link = printed[printed.index("export ") : printed.index("\n\nCtrl-C")]
+        assert "1 of 1 keys: 1 linked" in _output("bash", "-c", link)
+    finally:
+        os.killpg(make.pid, signal.SIGINT)
+        make.communicate(timeout=PATIENCE_SECONDS)
+    wait_for(lambda: not _running(engine) + _running(str(make.pid)))
+
+
 def test_nothing_stays() -> None:
     """The local AWS listens on 127.0.0.1 only, and at its end neither it nor a process of a function is left."""
     with local_aws() as aws:
         _invoke_a_function(aws)
-        (engine,) = re.findall(r"pid=(\d+)", _output("ss", "-Hltnp", f"sport = :{aws.url.rpartition(':')[2]}"))
+        engine = _engine(aws.url)
         listening = [line.split()[3] for line in _output("ss", "-Hltnp").splitlines() if f"pid={engine}," in line]
         assert listening == [aws.url.removeprefix("http://")]
         assert len(_running(engine)) == 2
@@ -156,6 +177,22 @@ def _invoke_a_function(aws: LocalAws) -> None:
         Code={"ZipFile": code.getvalue()},
     )
     assert functions.invoke(FunctionName="any", Payload=b"1")["StatusCode"] == 200
+
+
+def _until(words: str, lines: IO[str] | None) -> str:
+    """All that a process prints up to a line with these words."""
+    printed = ""
+    for line in lines or ():
+        printed += line
+        if words in line:
+            return printed
+    raise AssertionError(printed)
+
+
+def _engine(url: str) -> str:
+    """The process that listens where the local AWS answers."""
+    (process,) = re.findall(r"pid=(\d+)", _output("ss", "-Hltnp", f"sport = :{url.rpartition(':')[2]}"))
+    return str(process)
 
 
 def _running(group: str) -> list[str]:
