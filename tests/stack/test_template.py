@@ -20,12 +20,13 @@ FUNCTIONS = {
     "RosterFunction": ["functions/roster"],
     "MigrateFunction": ["functions/migrate", "layers/core/program_enrollments"],
 }
-# Neither is the stack's to tell: a password comes from an IAM token or a secret, the master user from the payload.
-# The password comes from elsewhere, and Lambda itself tells the region.
+# Not the stack's to tell: a password comes from an IAM token or a secret and the master user from the payload, Lambda
+# itself tells the region, and the rest is for people at a shell.
+AT_A_SHELL = {"PGCONNECT_TIMEOUT", "PGOPTIONS"}
 NOT_IN_TEMPLATE = {
-    "LinkFunction": {"PGPASSWORD", "AWS_REGION"},
+    "LinkFunction": {"PGPASSWORD", "AWS_REGION"} | AT_A_SHELL,
     "RosterFunction": set(),
-    "MigrateFunction": {"PGUSER", "PGPASSWORD", "AWS_REGION"},
+    "MigrateFunction": {"PGUSER", "PGPASSWORD", "AWS_REGION"} | AT_A_SHELL,
 }
 MANAGED_POLICIES = {
     "service-role/AmazonAPIGatewayPushToCloudWatchLogs",  # access logs, once an account and region
@@ -393,6 +394,8 @@ def _lookup(node: ast.AST) -> ast.expr | None:
         case ast.Call(func=ast.Attribute(value=environ, attr="get"), args=[name, *_]) if (
             ast.unparse(environ) == "os.environ"
         ):
+            return name
+        case ast.Call(func=ast.Name(id="_setting"), args=[name]):
             return name
     return None
 
