@@ -12,9 +12,9 @@ const LONGEST_CELL = 131_072; // as Python's reader has it: so long is only a qu
 const OPEN = 'a quote is opened and not closed';
 const BREAK = 'a value has a line break in it; look for a quote that is left open';
 
-/** Each record with the number of the line that it is on: `{line, cells}`. Raise `NotCsv`. */
-export function* records(text, delimiter, first = 1) {
-  const reader = { text, delimiter, at: 0, line: first, names: { ',': 'comma', ';': 'semicolon', '\t': 'tab' } };
+/** Each record with the number of the line that it is on: `{line, cells}`. Raise `NotCsv`, unless `isLenient`. */
+export function* records(text, delimiter, first = 1, isLenient = false) {
+  const reader = { text, delimiter, at: 0, line: first, isLenient, names: { ',': 'comma', ';': 'semicolon', '\t': 'tab' } };
   while (reader.at < text.length) {
     yield { line: reader.line, cells: record(reader) };
     reader.line += 1;
@@ -53,14 +53,22 @@ function quoted(reader) {
   let value = '';
   for (;;) {
     const closing = reader.text.indexOf('"', reader.at + 1);
-    if (closing < 0) throw new NotCsv(reader.line, OPEN);
+    if (closing < 0) return unclosed(reader, value);
     value += reader.text.slice(reader.at + 1, closing);
     reader.at = closing + 1;
     if (reader.text[reader.at] !== '"') break;
     value += '"';
   }
   if (isEnd(reader)) return value;
+  if (reader.isLenient) return value + plain(reader);
   throw new NotCsv(reader.line, `between a closing quote and ${reader.names[reader.delimiter]} there is more; a quote in a value is doubled`);
+}
+
+function unclosed(reader, value) {
+  if (!reader.isLenient) throw new NotCsv(reader.line, OPEN);
+  const rest = reader.text.slice(reader.at + 1);
+  reader.at = reader.text.length;
+  return value + rest;
 }
 
 function isEnd({ text, at, delimiter }) {

@@ -7,7 +7,9 @@ import { otherKind } from './file-kinds.js';
 export const MOST_FAULTS = 20;
 const MOST_BYTES = 200_000_000;
 const DELIMITERS = { ',': 'commas', ';': 'semicolons', '\t': 'tabs' };
-const SEPARATOR = /^"?sep=(.)"?\s*$/i;
+const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000'; // as Python has it: without U+FEFF
+const AROUND_DELIMITER = new RegExp(`[${SPACE}]*([,;])[${SPACE}]*`, 'g');
+const SEPARATOR = new RegExp(`^"?sep=(.)"?[${SPACE}]*$`, 'i');
 const QUOTED = /"(?:[^"]|"")*"?/g;
 const ENDS = /\r\n|\r|\n/;
 const SAVE = 'save the file as UTF-8 (in Excel: CSV UTF-8, comma delimited)';
@@ -42,13 +44,17 @@ export function readTable(bytes, columns) {
   if (bytes.length > MOST_BYTES) throw new InvalidFile([`the file is larger than ${MOST_BYTES / 1e6} MB: split it`]);
   const kind = otherKind(bytes);
   if (kind) throw new InvalidFile([`this is ${kind}: save it as CSV (in Excel: CSV UTF-8, comma delimited)`]);
-  const { delimiter, number, rest } = begin(decoded(bytes).replace(/^\uFEFF+|(?<=[\r\n])\uFEFF+/g, ''), columns);
-  const rows = readRows(rest, delimiter, number);
-  const places = rows.length ? placesIn(rows[0], columns) : null;
-  if (places) return { header: rows[0].cells.map(trimmed), places, rows: rows.slice(1) };
+  const { delimiter, number, rest } = begin(withoutMarks(decoded(bytes)), columns);
+  const read = readRows(rest, delimiter, number);
+  const first = read.next().value;
+  const places = first ? placesIn(first, columns) : null;
+  if (places) return { header: first.cells.map(trimmed), places, rows: [...read] };
   const required = columns.filter(({ isOptional }) => !isOptional);
-  return { header: null, places: Object.fromEntries(required.map(({ name }, at) => [name, at])), rows };
+  return { header: null, places: Object.fromEntries(required.map(({ name }, at) => [name, at])), rows: first ? [first, ...read] : [] };
 }
+
+/** Without byte order marks where lines begin: files are joined without much thought. The lines stay as many. */
+const withoutMarks = (text) => text.replace(/(?<=\r)\uFEFF+(?=\n)/g, '\r').replace(/^\uFEFF+|(?<=[\r\n])\uFEFF+/g, '');
 
 function decoded(bytes) {
   const [first, second] = bytes;
@@ -101,7 +107,7 @@ function firstLine(text, number) {
 }
 
 function delimiterOf({ line, number }, columns) {
-  const bare = trimmed(line.replace(QUOTED, '')).replace(/\s*([,;])\s*/g, '$1');
+  const bare = trimmed(line.replace(QUOTED, '')).replace(AROUND_DELIMITER, '$1');
   const used = Object.keys(DELIMITERS).filter((delimiter) => bare.includes(delimiter));
   if (used.length < 2) return used[0] ?? ',';
   const understood = used.filter((delimiter) => isHeader(line, delimiter, columns));
@@ -111,18 +117,14 @@ function delimiterOf({ line, number }, columns) {
 }
 
 function isHeader(line, delimiter, columns) {
-  try {
-    const [{ cells }] = records(line, delimiter);
-    const found = findColumns(cells, columns);
-    return columns.every(({ name, isOptional }) => isOptional || found.has(name));
-  } catch {
-    return false;
-  }
+  const [{ cells }] = records(line, delimiter, 1, true);
+  const found = findColumns(cells, columns);
+  return columns.every(({ name, isOptional }) => isOptional || found.has(name));
 }
 
-function readRows(text, delimiter, number) {
+function* readRows(text, delimiter, number) {
   try {
-    return [...records(text, delimiter, number)].filter(({ cells }) => cells.some((cell) => trimmed(cell)));
+    for (const row of records(text, delimiter, number)) if (row.cells.some((cell) => trimmed(cell))) yield row;
   } catch (error) {
     if (error instanceof NotCsv) throw new InvalidFile([`line ${error.line}: ${error.message}`]);
     throw error;
@@ -159,11 +161,10 @@ export function findColumns(cells, columns) {
 }
 
 export const namesOf = ({ name, synonyms = [] }) => [name, ...synonyms];
-const joined = (name) => name.replace(/[\s_\uFEFF-]+/g, '').toLowerCase();
+const JOINTS = new RegExp(`[${SPACE}_\uFEFF-]+`, 'g');
+const joined = (name) => name.replace(JOINTS, '').toLowerCase();
 
-// What Python's str.strip takes away, and byte order marks.
-const BLANKS = '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff]+';
-const SURROUNDINGS = new RegExp(`^${BLANKS}|${BLANKS}$`, 'g');
+const SURROUNDINGS = new RegExp(`^[${SPACE}\uFEFF]+|[${SPACE}\uFEFF]+$`, 'g');
 
 /** A cell without the white space and the byte order marks around its value. */
 export const trimmed = (cell) => cell.replace(SURROUNDINGS, '');
