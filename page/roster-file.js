@@ -30,7 +30,7 @@ function lineOf(line, cells, places) {
 function amiss(rawKey, key, rawUsername, username) {
   if (!key || !username) return `both values are needed: ${COLUMNS.join(',')}`;
   if ((key[0] === '"' && key !== rawKey) || (username[0] === '"' && username !== rawUsername)) return 'a quote has something invisible before it';
-  return findColumns([key, username], KNOWN_COLUMNS).size > 1 ? 'a header again; join files without theirs' : null;
+  return /(?:name|user)$/i.test(username) && findColumns([key, username], KNOWN_COLUMNS).size > 1 ? 'a header again; join files without theirs' : null;
 }
 
 function refuseFaults(lines, ignoreCase) {
