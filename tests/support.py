@@ -45,12 +45,14 @@ def snapshot(lms: Lms) -> dict[str, list[list[Any]]]:
     return {table: sorted(lms.rows(table), key=str) for table in TABLES}
 
 
-def refuse(lms: Lms, table: str, condition: str, message: str = "refused by a trigger") -> None:
+def refuse(
+    lms: Lms, table: str, condition: str, message: str = "refused by a trigger", sqlstate: str = "P0001"
+) -> None:
     """Let a trigger refuse each new or changed row of a table that meets the condition, which names it NEW."""
     lms.run(f"""
         CREATE FUNCTION refuse_{table}() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-            RAISE EXCEPTION '{message}';
+            RAISE EXCEPTION '{message}' USING ERRCODE = '{sqlstate}';
         END $$;
         CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON {table}
         FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION refuse_{table}()

@@ -10,6 +10,7 @@ from program_enrollments.linking import decisions, outcomes, queries, writes
 from program_enrollments.linking.decisions import Batch, Enrollment, Link, Plan, Reading
 from program_enrollments.linking.outcomes import Failure, Outcome, UnfulfilledRole
 from program_enrollments.masters_track import KeptEnrollment
+from program_enrollments.postgres.encodings import storable
 from program_enrollments.postgres.savepoints import write_each
 from program_enrollments.postgres.session import Session
 
@@ -47,12 +48,14 @@ def _spellings(session: Session, batch: Batch) -> dict[str, list[str]]:
 
 def _read(session: Session, batch: Batch) -> Reading:
     """Find what the batch names, lock its program enrollments, and read all that the decisions need."""
+    keys = (spelling for key in batch.external_keys_to_usernames for spelling in batch.spelt(key))
+    usernames = dict.fromkeys(batch.external_keys_to_usernames.values())
     session.query(
         queries.FIND,
         program_uuid=batch.program_uuid,
         curriculum_uuid=batch.curriculum_uuid,
-        external_user_keys=_json(spelling for key in batch.external_keys_to_usernames for spelling in batch.spelt(key)),
-        usernames=_json(dict.fromkeys(batch.external_keys_to_usernames.values())),
+        external_user_keys=_json(storable(session.connection, keys)),
+        usernames=_json(storable(session.connection, usernames)),
     )
     found = session.script(queries.LOCK_AND_READ)
     return Reading(
