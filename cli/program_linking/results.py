@@ -36,13 +36,13 @@ def print_results(roster: Mapping[str, str], results: Mapping[str, Result], *, d
 def write_failed(file: TextIO, roster: Mapping[str, str], results: Mapping[str, Result]) -> None:
     """Write the failed lines, each with its code and message, as a roster that can be corrected and sent again."""
     lines = ((key, roster[key], code, message) for key, (code, message) in failed(results).items())
-    _write_lines(file, [*COLUMNS, "code", "message"], lines)
+    write_lines(file, [*COLUMNS, "code", "message"], lines)
 
 
 def write_results(file: TextIO, roster: Mapping[str, str], results: Mapping[str, Result]) -> None:
     """Write every line with its outcome: `linked`, `already-linked`, `failed`, or `not-done` if the command stopped."""
     lines = ([key, username, *_outcome(results.get(key))] for key, username in roster.items())
-    _write_lines(file, [*COLUMNS, "outcome", "code", "message"], lines)
+    write_lines(file, [*COLUMNS, "outcome", "code", "message"], lines)
 
 
 def _outcome(result: Result | None) -> tuple[str, str, str]:
@@ -57,7 +57,8 @@ def _outcome(result: Result | None) -> tuple[str, str, str]:
             return "failed", code, message
 
 
-def _write_lines(file: TextIO, header: Iterable[str], lines: Iterable[Iterable[str]]) -> None:
+def write_lines(file: TextIO, header: Iterable[str], lines: Iterable[Iterable[str]]) -> None:
+    """Write lines below a header."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(lines)
