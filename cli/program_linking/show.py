@@ -119,7 +119,8 @@ def _cell(value: object) -> str:
 def _show_learner(learner: Learner) -> None:
     if account := learner["account"]:
         _say(f"Account {_account(account)}, program enrollments: {len(learner['enrollments'])}")
-    for enrollment in learner["enrollments"]:
+    for number, enrollment in enumerate(learner["enrollments"]):
+        _say(*[""] if number or account else [])
         _show_enrollment(enrollment)
     for finding in learner["findings"]:
         _say("", f"{finding['code']}: {finding['message']}", finding["advice"])
@@ -130,7 +131,6 @@ def _show_learner(learner: Learner) -> None:
 def _show_enrollment(enrollment: Enrollment) -> None:
     holder = enrollment["holder"]
     _say(
-        "",
         f"Key {enrollment['external_user_key'] or '(none)'}: {enrollment['status']},"
         f" {f'held by {_account(holder)}' if holder else 'waiting'}",
         f"Program {enrollment['program_uuid']}, curriculum {enrollment['curriculum_uuid']}",

@@ -81,19 +81,19 @@ def test_a_learner(lms: Lms, show: Show) -> None:
     shown = show("--key", "tab\tkey")
     assert (shown.status, shown.err) == (0, "")
     lines = shown.out.splitlines()
-    assert lines[1:3] == [
+    assert lines[0:2] == [
         r"Key tab\tkey: enrolled, held by alice",
         f"Program {PROGRAM}, curriculum {CURRICULUM}",
     ]
-    assert lines[4].split() == [DEMO_COURSE, "active", "masters,", "active", "staff"]
-    assert [line.split()[2:4] for line in lines[6:9]] == [
+    assert lines[3].split() == [DEMO_COURSE, "active", "masters,", "active", "staff"]
+    assert [line.split()[2:4] for line in lines[5:8]] == [
         [DEMO_COURSE, "in"],
         [DEMO_COURSE, "created;"],
         ["program", "enrollment"],
     ]
-    assert lines[7].endswith("created; mode: (none) -> masters; is_active: (none) -> true")
-    assert lines[10].startswith(f"roles-wait: alice does not have the role staff in the course {DEMO_COURSE} yet")
-    assert lines[11].startswith("Activate the account")
+    assert lines[6].endswith("created; mode: (none) -> masters; is_active: (none) -> true")
+    assert lines[9].startswith(f"roles-wait: alice does not have the role staff in the course {DEMO_COURSE} yet")
+    assert lines[10].startswith("Activate the account")
     assert show("--username", "alice").out.splitlines()[0] == "Account alice, program enrollments: 1"
     assert show("--key", "tab\tkey", "--program", PROGRAM).out == shown.out
 

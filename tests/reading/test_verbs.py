@@ -140,7 +140,7 @@ def test_a_page_that_cannot_be_is_refused(service: Connection) -> None:
 
 def test_a_learner_has_all_that_belongs_to_the_key(lms: Lms, service: Connection) -> None:
     """A key's enrollment has its holder, its courses with what the LMS has of them, pending roles, and histories."""
-    heidi = lms.user("heidi")
+    lms.user("heidi")
     lms.course()
     pending = lms.enrollment("student-001", {DEMO_COURSE: "active", "course-v1:edX+Gone+2026": "inactive"})
     lms.run("DELETE FROM program_enrollments_programcourseenrollment WHERE status = 'inactive'")
@@ -166,13 +166,12 @@ def test_a_learner_has_all_that_belongs_to_the_key(lms: Lms, service: Connection
     }
     assert enrollment["history"][0]["changes"]["holder"] == {"after": "heidi"}
     [changed] = course["history"]
-    [[course_enrollment]] = lms.run("SELECT id FROM student_courseenrollment WHERE user_id = :heidi", heidi=heidi)
-    assert changed["changes"]["course_enrollment"] == {"after": course_enrollment}
+    assert changed["changes"]["has_course_enrollment"] == {"after": True}
     assert [finding["code"] for finding in learner["findings"]] == ["roles-wait"]
 
 
 def test_a_history_names_accounts(lms: Lms, service: Connection) -> None:
-    """Histories name who held an enrollment and who changed it; an account that is gone is named by its id."""
+    """Histories name who held an enrollment and who changed it; an account that is gone is named as deleted."""
     heidi, admin = lms.user("heidi"), lms.user("admin")
     enrollment_id = lms.enrollment("student-001", user_id=heidi)
     lms.run(f"""
@@ -186,8 +185,8 @@ def test_a_history_names_accounts(lms: Lms, service: Connection) -> None:
         WHERE program_enrollments_programenrollment.id = {enrollment_id}
     """)
     linked, earlier, created = read_learner(service, username="heidi")["enrollments"][0]["history"]
-    assert linked["changes"] == {"holder": {"before": "deleted account 987654", "after": "heidi"}}
-    assert earlier["changes"] == {"holder": {"before": None, "after": "deleted account 987654"}}
+    assert linked["changes"] == {"holder": {"before": "(deleted)", "after": "heidi"}}
+    assert earlier["changes"] == {"holder": {"before": None, "after": "(deleted)"}}
     assert (created["who"], created["what"], created["when"]) == ("admin", "created", "2026-01-01T00:00:00+00:00")
 
 

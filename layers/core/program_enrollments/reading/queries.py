@@ -164,7 +164,7 @@ SELECT json_build_object(
                             'type', past.history_type,
                             'who', who.username,
                             'fields', json_build_object(
-                                'status', past.status, 'course_enrollment', past.course_enrollment_id
+                                'status', past.status, 'has_course_enrollment', past.course_enrollment_id IS NOT NULL
                             )
                         ) ORDER BY past.history_date DESC, past.history_id DESC)
                         FROM (
@@ -195,7 +195,7 @@ SELECT json_build_object(
                         'external_user_key', past.external_user_key,
                         'curriculum_uuid', past.curriculum_uuid,
                         'status', past.status,
-                        'holder', coalesce(former.username, 'deleted account ' || past.user_id)
+                        'holder', CASE WHEN past.user_id IS NOT NULL THEN coalesce(former.username, '(deleted)') END
                     )
                 ) ORDER BY past.history_date DESC, past.history_id DESC)
                 FROM (
