@@ -7,8 +7,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from program_enrollments import Outcome, check_database, link_program_enrollments
+from program_enrollments.postgres.connect import connected
 from program_enrollments.postgres.session import Connection
-from program_linking.database import database
 from program_linking.output import note
 from program_linking.results import Result
 from program_linking.stopped import NotThisApi
@@ -33,7 +33,7 @@ def linker(program_uuid: str, choices: Mapping[str, Any], url: str | None, token
         with connected_api(url, token) as api:
             yield partial(_link_by_api, api, request)
     else:
-        with database() as connection:
+        with connected() as connection:
             check_database(connection)
             yield partial(_link_in_database, connection, program_uuid, choices)
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from program_enrollments import NoSuchLearner, read_enrollments, read_learner, read_programs
+from program_enrollments.postgres.connect import connected
 from program_enrollments.postgres.session import Connection
 from program_enrollments.reading.answers import Learner, ListedEnrollment, Program
 from program_enrollments.reading.verbs import LARGEST_PAGE
-from program_linking.database import database
 from program_linking.stopped import NotThisApi, Stopped
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def reader(url: str | None, token: str | None) -> Iterator[Reader]:
         with connected_api(url, token) as api:
             yield Reader(partial(_programs_by_api, api), partial(_pages_by_api, api), partial(_learner_by_api, api))
     else:
-        with database() as connection:
+        with connected() as connection:
             yield Reader(
                 partial(read_programs, connection),
                 partial(_pages_in_database, connection),

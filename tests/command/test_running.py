@@ -105,25 +105,6 @@ def test_imports_of_the_command(lms: Lms, link_process: Start) -> None:
     assert not [name for name in ("botocore", "httpx", "boto3", "aws_lambda_powertools") if name in err]
 
 
-@pytest.mark.parametrize(
-    ("setting", "reason"),
-    [
-        ("PGPORT=1", "The database at 127.0.0.1:1 cannot be reached"),
-        ("PGDATABASE=nowhere", 'database "nowhere" does not exist'),
-    ],
-)
-def test_a_database_out_of_reach(
-    lms: Lms, link: Link, monkeypatch: pytest.MonkeyPatch, setting: str, reason: str
-) -> None:
-    """Where the database cannot be reached, the status is 2 and standard error says why and where to look."""
-    monkeypatch.setenv("PGHOST", "127.0.0.1")
-    monkeypatch.setenv(*setting.split("="))
-    ended = link("student-001:alice")
-    assert (ended.status, ended.out) == (2, "")
-    assert reason in ended.err
-    assert ended.err.endswith("\nLook at PGHOST, PGPORT, PGDATABASE, PGUSER and PGPASSWORD, or give --url.\n")
-
-
 def test_a_database_without_tables(lms: Lms, link: Link) -> None:
     """Where the database lacks a table, the status is 2 and standard error names it."""
     lms.run("DROP TABLE student_courseenrollment_history")

@@ -1,0 +1,141 @@
+"""Broken surroundings: the command says in one line what to look at, and ends with 2, never with a traceback or 1."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.lms import PROGRAM, Lms
+from program_linking.main import run
+from tests.command.support import Link
+
+COMMAND = str(Path(sys.executable).with_name("program-linking"))
+API = "https://abcdef1234.execute-api.eu-west-1.amazonaws.com/v1"
+
+
+@pytest.mark.parametrize(
+    ("shell", "status", "says"),
+    [
+        pytest.param("{link} a:b > /dev/full", 2, "Standard output cannot be written: No space left", id="full"),
+        pytest.param("{link} a:b >&-", 2, "Standard output is closed.", id="closed output"),
+        pytest.param("{link} a:b 2>&-", 1, "", id="closed error"),
+        pytest.param("{link} a:b -x 2>/dev/full", 2, "", id="full error"),
+        pytest.param("{link} >&- 2>&-", 2, "", id="all closed"),
+        pytest.param("{link} --csv - <&-", 2, "Nothing was sent.\nthe file is empty", id="closed input"),
+        pytest.param("{link} a:b | true", 0, "", id="a reader that ends"),
+        pytest.param("program-linking --help > /dev/full", 2, "No space left", id="help on a full disk"),
+        pytest.param("{link} $'a\\xff:b'", 2, "has a lone surrogate", id="an argument that is no text"),
+        pytest.param("{link} --csv $'\\xff'", 2, "\\udcff cannot be read: No such file", id="a name that is no text"),
+        pytest.param('env -i PATH="$PATH" program-linking --help', 0, "", id="nothing set"),
+        pytest.param("COLUMNS=² LINES=-1 TERMINAL_WIDTH=x TERM=x {link} --help", 0, "", id="impossible sizes"),
+        pytest.param("LC_ALL=nonsense PYTHONIOENCODING=ascii {link} é:ë", 1, "", id="a terminal without letters"),
+    ],
+)
+def test_shells(lms: Lms, tmp_path: Path, shell: str, status: int, says: str) -> None:
+    """Whatever a shell hands over, the status is what it says, and there is no traceback."""
+    ended = subprocess.run(
+        ["/bin/bash", "-c", shell.format(link=f"program-linking link {PROGRAM}")],
+        env=os.environ | {"PATH": f"{Path(COMMAND).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    err = ended.stderr.decode(errors="backslashreplace")
+    assert says in err
+    assert "Traceback" not in err
+    assert ended.returncode == status, err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--csv", "/"], "/ cannot be read: Is a directory."),
+        (["--csv", "nowhere/a.csv"], "nowhere/a.csv cannot be read: No such file or directory."),
+        (["--csv", "/dev/zero"], "/dev/zero is larger than 200 MB."),
+        (["a:b", "--errors", "nowhere/a.csv"], "nowhere/a.csv cannot be written: No such file or directory."),
+        (["a:b", "--results", "/"], "/ cannot be written: Is a directory."),
+        (["a:b", "--results", "/dev/full"], "/dev/full cannot be written: No space left on device."),
+        (["a:b", "--csv", "\udcff"], "Give either KEY:USERNAME items or --csv FILE."),
+        (["a:b", "--url", "https://\udcff"], "has more than a host, a port and the API's stage"),
+        (["a:b", "--url", "https://user:word@example.org"], "has more than a host, a port and the API's stage"),
+        (["a:b", "--url", "https://example.org?a=b"], "has more than a host, a port and the API's stage"),
+        (["a:b", "--url", "https://["], "Invalid IPv6 URL"),
+        (["a:b", "--url", "https://a:99999"], "Port out of range"),
+        (["a:b", "--url", "https://a", "--token", "\udcff"], "this is not a token"),
+        (["a:b", "--dryrun"], "No such option: --dryrun"),
+        (["a:b", "--csv"], "requires an argument"),
+    ],
+)
+def test_arguments(lms: Lms, link: Link, arguments: list[str], says: str) -> None:
+    """What cannot be read, written or understood is said, and the status is 2."""
+    ended = link(*arguments)
+    assert (ended.status, says in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [["lnk"], ["grants", "\udcff"], ["grants", ""], ["grants"], ["--nonsense"]])
+def test_other_verbs(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """What no verb understands is refused in a line, with where to look."""
+    assert run(arguments) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, len(printed.err.splitlines()) in {1, 2}) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"HTTPS_PROXY": "nonsense://proxy"}, "HTTPS_PROXY, "),
+        ({"HTTPS_PROXY": "socks5://127.0.0.1:1"}, "HTTPS_PROXY, "),
+        ({"HTTPS_PROXY": "http://127.0.0.1:1"}, "cannot be reached: "),
+        ({"SSL_CERT_FILE": "/nowhere"}, "SSL_CERT_FILE"),
+        ({"SSL_CERT_FILE": "/dev/null"}, "SSL_CERT_FILE"),
+        ({"AWS_PROFILE": "nobody"}, "(The config profile (nobody) could not be found)"),
+        ({"AWS_CONFIG_FILE": "/dev/stdin"}, "There are no AWS credentials"),
+        ({"AWS_CONFIG_FILE": "{}/broken"}, "There are no AWS credentials"),
+        ({"AWS_CONFIG_FILE": "{}/not-text"}, "There are no AWS credentials"),
+        ({"AWS_SHARED_CREDENTIALS_FILE": "{}/broken"}, "There are no AWS credentials"),
+        ({"AWS_SHARED_CREDENTIALS_FILE": "{}"}, "There are no AWS credentials"),
+        ({"AWS_ACCESS_KEY_ID": "only half"}, "There are no AWS credentials"),
+        ({"AWS_ROLE_ARN": "x", "AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere"}, "There are no AWS credentials"),
+        ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "nonsense"}, "There are no AWS credentials"),
+        ({"PROGRAM_LINKING_TOKEN": "two words"}, "this is not a token"),
+    ],
+)
+def test_api_surroundings(
+    link: Link, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], says: str
+) -> None:
+    """What is wrong with proxies, certificates, AWS settings or a token is said."""
+    (tmp_path / "broken").write_text("[default\naws_access_key_id", encoding="utf-8")
+    (tmp_path / "not-text").write_bytes(b"[default]\nregion = \xff\n")
+    for variable in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(variable)
+    nothing = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/nowhere", "HOME": "/nowhere"}
+    if "PROXY" in "".join(changes) or "SSL" in "".join(changes):
+        nothing["PROGRAM_LINKING_TOKEN"] = "token"  # noqa: S105 - it is none
+    for name, value in {**nothing, **changes}.items():
+        monkeypatch.setenv(name, value.format(tmp_path))
+    ended = link("student-001:alice", "--url", API)
+    assert (ended.status, ended.out) == (2, "")
+    assert says in ended.err
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_interrupted_while_it_starts(tmp_path: Path, sign: signal.Signals) -> None:
+    """A signal ends the command with 130 and one word, whenever it comes."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    command = [COMMAND, "link", PROGRAM, "--csv", str(pipe)]
+    # The pipe opens when the command has opened it too.
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process, pipe.open("wb"):
+        process.send_signal(sign)
+        _, err = process.communicate()
+    assert (process.returncode, err) == (130, b"Interrupted.\n")
+
+
+def test_what_nobody_foresaw(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure that nobody foresaw is a sentence too."""
+    monkeypatch.setattr("program_linking.link.read_items", lambda *_, **__: 1 / 0)
+    assert run(["link", PROGRAM, "a:b"]) == 2
+    assert capsys.readouterr().err == "ZeroDivisionError: division by zero. Nobody foresaw this: please report it.\n"
