@@ -20,9 +20,9 @@ from program_enrollments import (
 from program_enrollments.enrolling.rows import CourseRow, ProgramRow, Verdict, Written
 from program_enrollments.enrollment_files import read_course_rows, read_program_rows
 from program_enrollments.limits import MOST_KEYS
+from program_enrollments.postgres.connect import connected
 from program_enrollments.postgres.session import Connection
 from program_linking import options
-from program_linking.database import database
 from program_linking.files import is_same_file, read_file, report_file
 from program_linking.output import note, print_table
 from program_linking.results import MOST_ROWS, write_lines
@@ -124,7 +124,7 @@ def _enroller(
         with connected_api(url, token) as api:
             yield partial(_enroll_by_api, api, program_uuid, course, choices)
     else:
-        with database() as connection:
+        with connected() as connection:
             check_database(connection)
             yield partial(_enroll_in_database, connection, program_uuid, course, choices)
 

@@ -48,9 +48,9 @@ def report_file(name: str | None, encoding: str) -> Iterator[Save]:
     if name is None:
         yield lambda _: None
         return
+    is_special = Path(name).exists() and not Path(name).is_file()
     target = Path(os.path.realpath(name))
-    is_special = target.exists() and not target.is_file()
-    beside = target if is_special else target.with_name(f".{target.name}.{os.getpid()}")
+    beside = Path(name) if is_special else target.with_name(f".{target.name}.{os.getpid()}")
     with ExitStack() as opened:
         with _sentence(name):
             file = opened.enter_context(beside.open("w", encoding=encoding, newline=""))

@@ -323,3 +323,53 @@ def test_a_certificate_that_does_not_fit(link: Link, deployed_api: Api) -> None:
     assert ended.status == 2
     assert "CERTIFICATE_VERIFY_FAILED" in ended.err
     assert deployed_api.received == []
+
+
+def test_a_token_is_sent(link: Link, deployed_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token of --token or of PROGRAM_LINKING_TOKEN is sent, and no signature."""
+    for _ in range(2):
+        deployed_api.will_answer(200, ALL_LINKED)
+    assert link("student-001:alice", "--url", deployed_api.url, "--token", "Bearer abc.def").status == 0
+    monkeypatch.setenv("PROGRAM_LINKING_TOKEN", "abc.def\n")
+    assert link("student-001:alice", "--url", deployed_api.url).status == 0
+    for received in deployed_api.received:
+        assert received.headers["Authorization"] == "Bearer abc.def"
+        assert "X-Amz-Date" not in received.headers
+
+
+def test_a_scheme_in_capitals_is_signed_for(link: Link, deployed_api: Api) -> None:
+    """The scheme of a URL may be written in capitals: the request is signed all the same."""
+    deployed_api.will_answer(200, ALL_LINKED)
+    assert link("student-001:alice", "--url", deployed_api.url.replace("https", "HTTPS")).status == 0
+    verify_signature(deployed_api.received[0], "eu-west-1")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(link: Link, api: Api, status: int) -> None:
+    """A redirect ends the command: what is sent is not for another address."""
+    api.will_answer(status, {}, Location=f"{api.url}/elsewhere")
+    ended = link("student-001:alice", "--url", api.url, "--token", "abc")
+    assert (ended.status, ended.err) == (
+        2,
+        f"The API answered {status}. Redirects are not followed: look at --url.\n",
+    )
+    assert len(api.received) == 1
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_localhost_is_reached_directly(link: Link, api: Api, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """No proxy is asked for what is on this machine."""
+    monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    api.will_answer(200, ALL_LINKED)
+    assert link("student-001:alice", "--url", api.url.replace("127.0.0.1", "LOCALHOST")).status == 0
+
+
+def test_rosters_are_named(link: Link, api: Api, tmp_path: Path) -> None:
+    """Above 10,000 lines, the command says that the API takes rosters, and goes on."""
+    roster = tmp_path / "roster.csv"
+    roster.write_text("".join(f"{number},nobody\n" for number in range(10_001)), encoding="utf-8")
+    for _ in range(2):
+        api.will_answer(200, ALL_LINKED)
+    ended = link("--csv", str(roster), "--url", api.url)
+    assert ended.status == 0
+    assert "`program-linking roster`" in ended.err
