@@ -10,7 +10,8 @@ from link_function.enrollment_requests import ProgramWriteRequest
 from link_function.questions import EnrollmentsQuestion, ProgramsQuestion
 from link_function.requests import LinkRequest
 from local.lms import PROGRAM
-from tests.api.test_bad_input import OBJECTS, keys
+from tests.api.support import keys
+from tests.api.test_bad_input import OBJECTS
 
 OF_OUR_OWN = {"unknown_field", "answer_too_large", "keys_alike"}
 # What only Powertools or a payload that is no object asks pydantic for.
