@@ -8,8 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambda_runtime.events import caller, is_proxy_event, other_door, request_id, response
 from lambda_runtime.observability import logger
 from lambda_runtime.refusals import read
-from link_function import routes, service, writing
-from link_function.enrollment_requests import CourseWriteRequest, ProgramWriteRequest
+from link_function import routes, service
 from link_function.failures import LinkingFailed, failure
 from link_function.requests import LinkRequest
 
@@ -36,14 +35,20 @@ def lambda_handler(event: Any, context: LambdaContext) -> dict[str, Any]:  # noq
 
 def _answer_directly(event: object, context: LambdaContext) -> dict[str, Any]:
     try:
-        match event:
-            case {"enrollments": _, "course_key": _}:
-                return writing.answer_directly(read(CourseWriteRequest, event), context)
-            case {"enrollments": _}:
-                return writing.answer_directly(read(ProgramWriteRequest, event), context)
+        if isinstance(event, dict) and "enrollments" in event:
+            return _enroll(event, context)
         return service.link(read(LinkRequest, event), context).model_dump(mode="json", exclude_none=True)
     except Exception as error:  # noqa: BLE001 - one place says what becomes of each
         raise failure(error).error from None
+
+
+def _enroll(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    # A cold start of a linking request does not pay for it.
+    from link_function import writing  # noqa: PLC0415
+    from link_function.enrollment_requests import CourseWriteRequest, ProgramWriteRequest  # noqa: PLC0415
+
+    model = CourseWriteRequest if "course_key" in event else ProgramWriteRequest
+    return writing.answer_directly(read(model, event), context)
 
 
 def _refuse_door(door: str) -> dict[str, Any]:

@@ -3,15 +3,18 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
 from lambda_runtime.observability import NAMESPACE, SERVICE, logger, metrics, records_of
-from link_function.enrollment_requests import CourseWriteRequest, ProgramWriteRequest
 from link_function.requests import LinkRequest
 from program_enrollments import Code, Outcome, Refused
 from program_enrollments.enrolling.rows import Verdict, Written
+
+if TYPE_CHECKING:  # a cold start of a linking request does not pay for it
+    from link_function.enrollment_requests import CourseWriteRequest, ProgramWriteRequest
 
 
 def report(request: LinkRequest, outcome: Outcome, seconds: float) -> None:
@@ -97,7 +100,7 @@ def _emit(
                 metric.add_dimension(name, value)
 
 
-def report_rows(request: ProgramWriteRequest | CourseWriteRequest, written: Written, seconds: float) -> None:
+def report_rows(request: "ProgramWriteRequest | CourseWriteRequest", written: Written, seconds: float) -> None:
     """Log and measure what became of a batch of rows that took that many seconds."""
     verdicts = {key: status for key, status in written.statuses.items() if isinstance(status, Verdict)}
     place = {"program_uuid": str(request.program_uuid), "course_key": getattr(request, "course_key", None)}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 from lambda_runtime.bodies import read_json
 from lambda_runtime.events import base_path, response, route_event
 from lambda_runtime.refusals import Detail, InvalidRequest, Problem, invalid, not_a_request
-from link_function import enrolling, reading, service
+from link_function import service
 from link_function.failures import failure
 from link_function.requests import EXAMPLES, LinkRequest, LinkResponse
 
@@ -29,16 +30,17 @@ ANSWERS: dict[HTTPStatus, tuple[str, type[BaseModel]]] = {
     HTTPStatus.SERVICE_UNAVAILABLE: ("The database is out of reach or out of time; send the batch again.", Problem),
 }
 
+LINKS = "/links"
+
 api = APIGatewayRestResolver(enable_validation=True, json_body_deserializer=read_json)
-api.include_router(reading.router)
-api.include_router(enrolling.router)
 
 
 def resolve(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer an API Gateway proxy event. A body is JSON or it is refused: forms are no second way in."""
     try:
         seen = route_event(event)
-        seen["path"] = enrolling.with_one_segment(seen["path"])
+        if seen["path"] != LINKS:
+            seen["path"] = _with_other_routes(seen["path"])
         _refuse_list(seen)
     except InvalidRequest as error:
         refused = failure(error)
@@ -50,12 +52,28 @@ def resolve(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _refuse_list(seen: Mapping[str, Any]) -> None:
     """Refuse a list of requests: the router would take the first one for the whole."""
     text = seen["body"] or ""
-    if seen["path"] == "/links" and text.lstrip().startswith("[") and isinstance(read_json(text), list):
+    if seen["path"] == LINKS and text.lstrip().startswith("[") and isinstance(read_json(text), list):
         raise not_a_request("is no JSON object")
 
 
+def _with_other_routes(path: str) -> str:
+    """Add the routes that read and enroll, which no cold start of a linking request pays for; return the route."""
+    from link_function import enrolling  # noqa: PLC0415
+
+    _add_other_routes()
+    return enrolling.with_one_segment(path)
+
+
+@cache
+def _add_other_routes() -> None:
+    from link_function import enrolling, reading  # noqa: PLC0415
+
+    api.include_router(reading.router)
+    api.include_router(enrolling.router)
+
+
 @api.post(
-    "/links",
+    LINKS,
     summary="Link external user keys to LMS accounts",
     responses={
         status.value: {"description": description, "content": {content_types.APPLICATION_JSON: {"model": model}}}

@@ -86,7 +86,7 @@ class InvalidRequest(Exception):
 class Fields(BaseModel):
     """The fields of a request. One that is not known is refused, and the refusal names those that are."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     @model_validator(mode="wrap")
     @classmethod
