@@ -85,6 +85,12 @@ def test_fault_of_text(text: str, message: str, where: str, what: str) -> None:
     assert call_api(text) == (400, {"message": message, "details": [{"where": where, "what": what}]})
 
 
+@pytest.mark.parametrize("path", ["/links", "/links/", "/links//"])
+def test_list_of_requests(path: str) -> None:
+    """A list is no request, not even a list of one."""
+    refused(call_api([body()], path=path))
+
+
 @pytest.mark.parametrize(("text", "where"), REPEATED.values(), ids=REPEATED.keys())
 def test_repeated_key(text: str, where: str) -> None:
     """A key that occurs twice in the JSON text, at any depth, is refused and named."""

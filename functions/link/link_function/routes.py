@@ -52,7 +52,7 @@ def resolve(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _refuse_list(seen: Mapping[str, Any]) -> None:
     """Refuse a list of requests: the router would take the first one for the whole."""
     text = seen["body"] or ""
-    if seen["path"] == LINKS and text.lstrip().startswith("[") and isinstance(read_json(text), list):
+    if seen["path"].rstrip("/") == LINKS and text.lstrip().startswith("[") and isinstance(read_json(text), list):
         raise not_a_request("is no JSON object")
 
 
