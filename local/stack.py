@@ -166,11 +166,22 @@ def main() -> None:
         signal.signal(stop, signal.default_int_handler)
     forget_surroundings()
     print("Building and deploying to a local AWS, which takes about a minute …", flush=True)
-    with suppress(KeyboardInterrupt), failing_in_a_sentence(), deployed_service(build(ROOT / ".aws-sam")) as service:
-        with service.lms() as lms:
-            load_sample_roster(lms)
-        print(_to_try(service), flush=True)
-        signal.pause()
+    try:
+        with (
+            suppress(KeyboardInterrupt),
+            failing_in_a_sentence(),
+            deployed_service(build(ROOT / ".aws-sam")) as service,
+        ):
+            _serve(service)
+    except RuntimeError as error:
+        sys.exit(str(error))
+
+
+def _serve(service: Service) -> None:
+    with service.lms() as lms:
+        load_sample_roster(lms)
+    print(_to_try(service), flush=True)
+    signal.pause()
 
 
 def _to_try(service: Service) -> str:
