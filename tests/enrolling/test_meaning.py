@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.plain_enrolling import write_course_plainly, write_program_plainly
 from local.lms import PROGRAM, Lms
 from program_enrollments.enrolling.rows import CourseRow, ProgramRow
 from program_enrollments.enrolling.verbs import write_program_course_enrollments, write_program_enrollments
-from tests.enrolling.plain import write_course_plainly, write_program_plainly
 
 KEYS = ["k1", "K1", "k2", "k3", "k4", "k5"]
 USERS = ["alice", "bob", "carol"]

@@ -116,12 +116,18 @@ FROM (
 ) AS identity
 """
 
-WRITE_PROGRAM = """
+# All that has to be written, taken out of the items once.
+BEGIN_WRITES = """
+DECLARE
+    writes CONSTANT jsonb := (SELECT jsonb_agg(write) FROM unnest(items) AS item, jsonb_array_elements(item) AS write);
+BEGIN
+"""
+END_WRITES = "END;"
+
+PROGRAM_ENROLLMENTS = """
 WITH
 write AS MATERIALIZED (
-    SELECT write.*
-    FROM unnest(items) AS item (content)
-    CROSS JOIN LATERAL jsonb_to_recordset(item.content) AS write (
+    SELECT * FROM jsonb_to_recordset(writes) AS write (
         id integer, external_user_key text, curriculum_uuid uuid, status text, user_id integer
     )
 ),
@@ -155,8 +161,7 @@ ORDER BY id;
 ENTER_COURSE = enter("""
             SELECT DISTINCT write.user_id, current_setting('enrolling.course_key') AS course_key,
                 write.status = 'active' AS is_active
-            FROM unnest(items) AS item (content)
-            CROSS JOIN LATERAL jsonb_to_recordset(item.content) AS write (user_id integer, status text, enters boolean)
+            FROM jsonb_to_recordset(writes) AS write (user_id integer, status text, enters boolean)
             WHERE write.enters
             ORDER BY write.user_id
 """)
@@ -164,9 +169,7 @@ ENTER_COURSE = enter("""
 FOLLOW_STATUS = """
 WITH
 write AS MATERIALIZED (
-    SELECT write.*
-    FROM unnest(items) AS item (content)
-    CROSS JOIN LATERAL jsonb_to_recordset(item.content) AS write (
+    SELECT * FROM jsonb_to_recordset(writes) AS write (
         id integer, status text, enters boolean
     )
 ),
@@ -194,12 +197,11 @@ SELECT id, created, is_active, mode, course_id, user_id, gen_random_uuid(), cloc
 FROM followed;
 """
 
-WRITE_ENROLLMENTS = """
+COURSE_ENROLLMENTS = """
 WITH
 write AS MATERIALIZED (
     SELECT write.*, course_enrollment.id AS course_enrollment_id
-    FROM unnest(items) AS item (content)
-    CROSS JOIN LATERAL jsonb_to_recordset(item.content) AS write (
+    FROM jsonb_to_recordset(writes) AS write (
         id integer, program_enrollment_id integer, user_id integer, status text, enters boolean
     )
     LEFT JOIN LATERAL (
@@ -241,7 +243,7 @@ ORDER BY id;
 # organization cannot become a role.
 STAFF = """
 IF current_setting('enrolling.org') = ''
-AND jsonb_path_exists(to_jsonb(items), '$[*][*] ? (@.course_staff == true)') THEN
+AND jsonb_path_exists(writes, '$[*] ? (@.course_staff == true)') THEN
     RAISE EXCEPTION 'course key % names no organization', current_setting('enrolling.course_key')
         USING ERRCODE = 'not_null_violation';
 END IF;
@@ -249,8 +251,7 @@ END IF;
 WITH
 staff AS MATERIALIZED (
     SELECT course.id, course.course_key, write.user_id, write.course_staff, account.is_active IS TRUE AS is_active
-    FROM unnest(items) AS item (content)
-    CROSS JOIN LATERAL jsonb_to_recordset(item.content) AS write (
+    FROM jsonb_to_recordset(writes) AS write (
         program_enrollment_id integer, user_id integer, course_staff boolean
     )
     CROSS JOIN LATERAL (
@@ -293,8 +294,7 @@ told := (
     SELECT jsonb_agg(DISTINCT jsonb_build_array(
         course_enrollment.id, course_enrollment.course_id, course_enrollment.mode
     ))
-    FROM unnest(items) AS item (content)
-    CROSS JOIN LATERAL jsonb_to_recordset(item.content) AS write (user_id integer, enters boolean)
+    FROM jsonb_to_recordset(writes) AS write (user_id integer, enters boolean)
     CROSS JOIN LATERAL (
         SELECT id, course_id, mode FROM student_courseenrollment
         WHERE write.enters AND user_id = write.user_id AND course_id || '' = current_setting('enrolling.course_key')
@@ -304,4 +304,5 @@ told := (
 );
 """
 
-WRITE_COURSE = ENTER_COURSE + FOLLOW_STATUS + WRITE_ENROLLMENTS + STAFF + KEPT
+WRITE_PROGRAM = BEGIN_WRITES + PROGRAM_ENROLLMENTS + END_WRITES
+WRITE_COURSE = BEGIN_WRITES + ENTER_COURSE + FOLLOW_STATUS + COURSE_ENROLLMENTS + STAFF + KEPT + END_WRITES
