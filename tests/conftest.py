@@ -23,6 +23,7 @@ from program_enrollments import ProgramEnrollmentsError, connect
 from program_enrollments.grants import grants
 from program_enrollments.migrate import migrate
 from program_enrollments.postgres.session import close
+from tests.databases import Database
 from tests.pooler import pgbouncer
 from tests.support import Invoke, Post, Printed, call_api, load_event
 
@@ -117,18 +118,9 @@ def administrator(server: dict[str, str], worker_id: str) -> Iterator[Callable[[
 
 
 @pytest.fixture(scope="session")
-def clone(administrator: Callable[[str], list[list[Any]]], worker_id: str) -> Callable[[], str]:
-    """Make the worker's database, as the template is; return its name."""
-    [[version]] = administrator("SHOW server_version_num")
-    strategy = "STRATEGY FILE_COPY" if int(version) >= 150_000 else ""  # the quickest; PostgreSQL 14 has no other
-
-    def clone() -> str:
-        name = f"{CLONE}_{worker_id}"
-        administrator(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        administrator(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{worker_id} {strategy}")
-        return name
-
-    return clone
+def worker_database(administrator: Callable[[str], list[list[Any]]], worker_id: str) -> Database:
+    """The worker's database, for one test after the other."""
+    return Database(f"{CLONE}_{worker_id}", f"{TEMPLATE}_{worker_id}", administrator)
 
 
 @pytest.fixture(scope="session")
@@ -143,7 +135,7 @@ def way(server: dict[str, str], worker_id: str) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def lms(
-    clone: Callable[[], str],
+    worker_database: Database,
     server: dict[str, str],
     way: dict[str, str],
     worker_id: str,
@@ -153,10 +145,10 @@ def lms(
 
     The LMS itself is written and read as the server's superuser, and always directly.
     """
-    for variable, value in (server | {"PGDATABASE": clone()}).items():
+    for variable, value in (server | {"PGDATABASE": worker_database.name}).items():
         monkeypatch.setenv(variable, value)
     forget_connection()
-    with connect() as connection:
+    with worker_database.open() as connection:
         role = {"PGUSER": f"{SERVICE_ROLE}_{worker_id}", "PGPASSWORD": PASSWORD}
         for variable, value in (role | way).items():
             monkeypatch.setenv(variable, value)

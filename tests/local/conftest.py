@@ -102,7 +102,7 @@ class Service:
     def stop(self, sign: signal.Signals) -> tuple[int, str]:
         """Send a signal; return the exit status, and what was printed on standard error from first to last."""
         self.process.send_signal(sign)
-        _, errors = self.process.communicate(timeout=30)
+        _, errors = self.process.communicate(timeout=120)
         return self.process.returncode, errors
 
 

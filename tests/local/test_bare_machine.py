@@ -58,7 +58,7 @@ def start_cluster(**environment: str) -> "subprocess.Popen[str]":
 
 def finish(process: "subprocess.Popen[str]") -> tuple[str, str]:
     """Let it start the cluster; return what it prints."""
-    return process.communicate("now\n", timeout=60)
+    return process.communicate("now\n", timeout=120)
 
 
 @pytest.mark.slow

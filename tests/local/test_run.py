@@ -71,7 +71,7 @@ def test_a_port_that_is_none(monkeypatch: pytest.MonkeyPatch, port: str) -> None
 def test_a_port_that_is_none_at_the_terminal(start: Start, module: str) -> None:
     """That is one sentence, before anything is started."""
     process = start("-m", module, "api", PORT="80000")
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert errors.startswith("PORT=80000 is no port: ")
     assert (errors.count("\n"), process.returncode) == (1, 1)
 
@@ -81,7 +81,7 @@ def test_a_port_that_is_taken(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         process = start("-m", "local.serve", PORT=str(port))
-        assert process.communicate(timeout=30) == (
+        assert process.communicate(timeout=120) == (
             "",
             f"Port {port} cannot be had (Address already in use): name another one with PORT=…\n",
         )

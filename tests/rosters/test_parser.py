@@ -176,7 +176,7 @@ def zipped(name: str) -> bytes:
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 504, "an Excel workbook"),
         (b"%PDF-1.7\n", "a PDF document"),
         (b"{\\rtf1\\ansi", "a document in Rich Text Format"),
-        (gzip.compress(LINES.encode()), "a gzip file"),
+        (gzip.compress(LINES.encode(), mtime=0), "a gzip file"),
         (b"\x89PNG\r\n\x1a\n", "a picture"),
         (b"<!DOCTYPE html>\n<html>", "an HTML page"),
         (b"\xef\xbb\xbf\n <html lang=de>", "an HTML page"),
