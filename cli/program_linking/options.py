@@ -47,6 +47,7 @@ Url = Annotated[
     str | None,
     typer.Option(metavar="URL", callback=_is_url, help="The API's stage, instead of the database that PG* name."),
 ]
+RequiredUrl = Annotated[str, typer.Option("--url", metavar="URL", callback=_is_url, help="The API's stage.")]
 Token = Annotated[
     str | None,
     typer.Option(
