@@ -164,7 +164,7 @@ def serve(port: int) -> None:
         url, log = f"http://127.0.0.1:{port}", log_file(port)
         cast("TextIOWrapper", sys.stdout).reconfigure(line_buffering=True)
         print(
-            f"POST {url}/links   (try it in a browser: {url}/docs)\n\n{sample_curl(url)}\n\n"
+            f"{url}/   is the page for people ({url}/docs the API's)\n\n{sample_curl(url)}\n\n"
             f"{fate}\nWhat the function logs is in {os.path.relpath(log)}. Ctrl-C stops it.\n"
         )
         with log.open("w", encoding="utf-8") as file:
