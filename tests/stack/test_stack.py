@@ -29,6 +29,8 @@ NOT_IN_MOTO = {
     "AWS::RDS::DBInstance",
     "AWS::RDS::DBProxy",
     "AWS::RDS::DBProxyTargetGroup",
+    "AWS::S3::BucketPolicy",
+    "AWS::StepFunctions::StateMachine",
 }
 PROXY_ARN = f"arn:aws:rds:{REGION}:123456789012:db-proxy:prx-0abc"
 SECRET_ARN = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:lms-AbCdEf"
@@ -39,6 +41,7 @@ NETWORK_INTERFACES = {
 ALARMS = [
     *("LinkErrorsAlarm", "LinkThrottlesAlarm", "LinkDurationAlarm"),
     *("ApiErrorsAlarm", "FailedKeysAlarm", "FailedInvocationsAlarm", "LostInvocationsAlarm"),
+    *("RosterErrorsAlarm", "RosterFailedAlarm"),
 ]
 DATABASE_ALARMS = ["MigrateErrorsAlarm", "DatabaseConnectionsAlarm", "DatabaseStorageAlarm"]
 
@@ -71,8 +74,10 @@ def create(template: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterato
 def test_stack_with_its_own_database(create: Create) -> None:
     """Without parameters, the function goes through the stack's own proxy, with an IAM token and TLS."""
     functions = create()
-    assert set(functions) == {"pl-link", "pl-migrate"}
-    assert _environment(functions["pl-link"]) == {
+    assert set(functions) == {"pl-link", "pl-migrate", "pl-roster"}
+    environment = _environment(functions["pl-link"])
+    assert environment.pop("ROSTER_BUCKET_URL").startswith("https://pl-rosterbucket-")
+    assert environment == {
         "PGHOST": "DatabaseProxy.Endpoint",
         "PGPORT": "5432",
         "PGDATABASE": "openedx",
@@ -115,7 +120,7 @@ def test_stack_on_an_existing_database(
 ) -> None:
     """Beside an existing database the stack makes none and no migration, and logs in with IAM or with one secret."""
     functions = create(**_network(), DatabaseHost="db.lms.example", **parameters)
-    assert set(functions) == {"pl-link"}
+    assert set(functions) == {"pl-link", "pl-roster"}
     environment = _environment(functions["pl-link"])
     assert environment["PGHOST"] == "db.lms.example"
     assert (environment["DB_IAM_AUTH"], environment["DB_SECRET_ARN"]) == told
