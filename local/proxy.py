@@ -16,6 +16,7 @@ CHUNK = 1 << 16
 STARTUP = 196608
 # What a client sends and waits for the answer to: a query, a sync, a password; and all that comes before the session.
 AWAITED = b"QSp"
+CUT_BEFORE, CUT_AFTER = "cut before it arrives", "cut before its answer arrives"
 
 
 @dataclass
@@ -27,6 +28,8 @@ class Proxy:
     - `cut_before`: the connection that sends SQL with this end is cut, once, and the SQL does not arrive.
     - `cut_after`: likewise when the server has answered the SQL; the answer does not arrive.
     - `round_trips`: how often a client had to wait for an answer since this was last set.
+    - `replace_at`: the message with that number of `round_trips` gets `replacement` in its place, once: SQL for the
+      server, or what is above, `CUT_BEFORE` and `CUT_AFTER`. A login, which SQL cannot replace, is cut.
     """
 
     host: str
@@ -36,6 +39,8 @@ class Proxy:
     cut_before: str | None = None
     cut_after: str | None = None
     round_trips: int = 0
+    replace_at: int | None = None
+    replacement: str = ""
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)), init=False)
     flows: "list[_Flow]" = field(default_factory=list, init=False)
 
@@ -72,22 +77,25 @@ class Proxy:
         flow = _Flow(client, server, self.is_dropping)
         self.flows.append(flow)
         messages = _Messages()
-        self._carry(flow, client, server, lambda data: self._is_cut_by_client(flow, messages.complete(data)))
-        self._carry(flow, server, client, lambda _: flow.is_cut_by_answer)
+        self._carry(flow, client, server, lambda data: self._from_client(flow, data, messages.complete(data)))
+        self._carry(flow, server, client, lambda data: b"" if flow.is_cut_by_answer else data)
 
     def _carry(
-        self, flow: "_Flow", source: socket.socket, sink: socket.socket, is_cut: Callable[[bytes], bool]
+        self, flow: "_Flow", source: socket.socket, sink: socket.socket, passed: Callable[[bytes], bytes]
     ) -> None:
-        """Carry what one side sends to the other: one thread takes it, and one hands it over when its time has come."""
+        """Carry what one side sends to the other, as far as it is passed on; nothing passed on is a cut.
+
+        One thread takes it, and one hands it over when its time has come.
+        """
         line: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
 
         def take() -> None:
             data = b"-"
             while data:
-                data = flow.received(source)
-                if is_cut(data):
+                received = flow.received(source)
+                data = passed(received)
+                if received and not data:
                     flow.cut()
-                    data = b""
                 line.put((time.monotonic() + self.delay, data))
 
         def hand_over() -> None:
@@ -100,17 +108,30 @@ class Proxy:
         for work in (take, hand_over):
             Thread(target=work, daemon=True).start()
 
-    def _is_cut_by_client(self, flow: "_Flow", messages: list[tuple[bytes, bytes]]) -> bool:
+    def _from_client(self, flow: "_Flow", data: bytes, messages: list[tuple[bytes, bytes]]) -> bytes:
+        """What goes on to the server of the data that these messages end in."""
         for kind, content in messages:
             self.round_trips += kind in AWAITED
             sql = content.rstrip(b"\0 \n").decode(errors="replace") if kind == b"Q" else ""
             if self.cut_before and sql.endswith(self.cut_before):
                 self.cut_before = None
-                return True
+                return b""
             if self.cut_after and sql.endswith(self.cut_after):
                 self.cut_after = None
                 flow.is_cut_by_answer = True
-        return False
+            if kind in AWAITED and self.round_trips == self.replace_at:
+                self.replace_at = None
+                return self._replaced(flow, data, is_login=not kind)
+        return data
+
+    def _replaced(self, flow: "_Flow", data: bytes, *, is_login: bool) -> bytes:
+        if self.replacement == CUT_AFTER:
+            flow.is_cut_by_answer = True
+            return data
+        if self.replacement == CUT_BEFORE or is_login:
+            return b""
+        sql = self.replacement.encode() + b"\0"
+        return b"Q" + struct.pack("!I", len(sql) + 4) + sql
 
 
 @dataclass

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from uuid import UUID
 
-from program_enrollments.errors import DatabaseNotReady
+from program_enrollments.errors import ConnectionLost, Contention, DatabaseNotReady
 from program_enrollments.limits import LONGEST_KEY, LONGEST_USERNAME, alike, checked_text, checked_uuid
 from program_enrollments.linking import queries
 from program_enrollments.linking.batch import link_batch
@@ -54,7 +54,10 @@ def link_program_enrollments(  # noqa: PLR0913 - the options of the request, by 
 
 def check_database(connection: Connection, seconds: float = LONGEST_SECONDS) -> None:
     """Raise `DatabaseNotReady` where the database lacks a table that linking needs, its history tables included."""
-    missing = Session(connection, time.monotonic() + seconds).script(queries.MISSING_TABLES)
+    try:
+        missing = Session(connection, time.monotonic() + seconds).script(queries.MISSING_TABLES)
+    except Contention as error:  # as a standby says when its primary is in the way
+        raise ConnectionLost(str(error)) from error
     if missing:
         raise DatabaseNotReady(
             f"The database lacks {missing}. Run `python -m program_enrollments.migrate` against a database of your own;"
