@@ -62,9 +62,16 @@ def report_file(name: str | None, encoding: str) -> Iterator[Save]:
                 write(file)
                 file.close()
                 if not is_special:
+                    _keep_mode(target, beside)
                     beside.replace(target)
 
         yield save
+
+
+def _keep_mode(target: Path, beside: Path) -> None:
+    """Let nobody else read what only its owner could read so far."""
+    if target.exists():
+        beside.chmod(target.stat().st_mode & 0o777)
 
 
 @contextmanager

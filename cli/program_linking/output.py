@@ -54,7 +54,7 @@ def progress(total: int | None, unit: str, *, shown: bool = True) -> Iterator[Ca
     columns = BarColumn(), TextColumn("{task.completed:,}" + of_total + f" {unit}"), _Rate(unit), TimeRemainingColumn()
     with Progress(*columns, console=_terminal()) as bar:
         task = bar.add_task("", total=total)
-        yield lambda done: bar.update(task, completed=done)
+        yield lambda done: bar.update(task, completed=done, refresh=True)
 
 
 def on_terminal(stream: object) -> bool:

@@ -76,10 +76,12 @@ def test_a_report_that_cannot_be_written(lms: Lms, link: Link, reports: Path) ->
 
 
 def test_a_report_behind_a_link(lms: Lms, link: Link, reports: Path) -> None:
-    """A symbolic link stays one, and a pipe is written as it is."""
+    """A symbolic link stays one, a file keeps who may read it, and a pipe is written as it is."""
     (reports / "link.csv").symlink_to("errors.csv")
+    (reports / "errors.csv").chmod(0o600)
     link("a:nobody", "--errors", str(reports / "link.csv"))
     assert (reports / "link.csv").is_symlink()
+    assert (reports / "errors.csv").stat().st_mode & 0o777 == 0o600
     assert (reports / "errors.csv").read_text(encoding="utf-8").startswith("external_user_key,")
     read, write = os.pipe()
     link("a:nobody", "--errors", f"/dev/fd/{write}")
