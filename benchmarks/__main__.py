@@ -277,7 +277,7 @@ def reader_milliseconds(work: Callable[[], object]) -> float:
 
 @contextmanager
 def line(delay: float) -> Iterator[None]:
-    """The way to the database, over a proxy with a delay each way where there is one, in a process of its own."""
+    """The way to the database, over a proxy with a delay each way if there is one, in a process of its own."""
     forget_connection()
     if not delay:
         yield

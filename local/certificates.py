@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def common_name(certificate: Mapping[str, Any]) -> str:
-    """The common name of a certificate as the ssl module tells it."""
+    """The common name of a certificate as the ssl module gives it."""
     return str(dict(part[0] for part in certificate["subject"])["commonName"])
 
 

@@ -31,7 +31,7 @@ DEFAULT_PORT = 3000
 
 
 def bridge() -> str:
-    """The network of the engine's containers; empty where no engine answers."""
+    """The network of the engine's containers; empty if no engine answers."""
     if (docker := shutil.which("docker")) is None:
         return ""
     command = [docker, "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}"]

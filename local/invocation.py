@@ -1,4 +1,4 @@
-"""What Lambda tells a function about an invocation."""
+"""What a function knows of an invocation."""
 
 import time
 import uuid

@@ -1,4 +1,4 @@
-"""Mutation tests: `python -m local.mutants [MUTANT …]`, which tells how many changed programs the tests catch.
+"""Mutation tests: `python -m local.mutants [MUTANT …]`, which says how many changed programs the tests catch.
 
 mutmut changes one thing at a time in a copy of the sources, and runs the tests that reach the change, against one
 PostgreSQL. The copy differs from the sources in two ways: all modules stand in one folder, because mutmut names them
@@ -24,7 +24,7 @@ SOURCES = ("functions/link", "layers/core", "cli")
 BESIDE = ("benchmarks", "events", "functions/migrate", "local", "tests", "pyproject.toml")
 CHILDREN = "2"
 LEAST_KILLED = 0.9
-# What mutmut notes of a mutant: pytest's exit status, 33 where it had no test to run, or how a time limit ended it.
+# What mutmut notes of a mutant: pytest's exit status, 33 if it had no test to run, or how a time limit ended it.
 VERDICTS = {
     **dict.fromkeys((1, 3), "killed"),
     **dict.fromkeys((0, 5, 33), "alive"),

@@ -152,7 +152,7 @@ def _package() -> ModuleType:
 
 @cache
 def system_user() -> str | None:
-    """The account that PostgreSQL runs as where it would be root, which it refuses; made if it is not there yet."""
+    """The account that PostgreSQL runs as instead of root, which it refuses; made if it is not there yet."""
     if os.geteuid() != 0:
         return None
     with _machine_lock():

@@ -1,6 +1,6 @@
 """A TCP proxy in front of PostgreSQL that delays, drops, cuts and counts: networks as they are, on one machine.
 
-It reads along where the connection is not encrypted, so that it can count round trips and cut at given SQL.
+It reads along if the connection is not encrypted, so that it can count round trips and cut at given SQL.
 """
 
 import socket
@@ -149,7 +149,7 @@ class _Flow:
         return b""
 
     def send(self, sink: socket.socket, data: bytes) -> None:
-        """Hand data over; none stands for the end, which does not arrive either where packets are dropped."""
+        """Hand data over; none stands for the end, which does not arrive either if packets are dropped."""
         if self.is_dropped:
             return
         with suppress(OSError):

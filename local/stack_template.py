@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-# Types that the engine does not know, even where a condition keeps them out.
+# Types that the engine does not know, even if a condition keeps them out.
 UNKNOWN_TYPES = {
     "AWS::EC2::SecurityGroupIngress",
     "AWS::RDS::DBProxy",

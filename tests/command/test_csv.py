@@ -169,7 +169,7 @@ def test_all_faults_are_told(link: Link, roster: Path, faults: int, more: list[s
 
 
 def test_keys_that_differ_in_case_alone(link: Link, roster: Path) -> None:
-    """With --ignore-case, keys of a file that differ in case alone are refused with both line numbers."""
+    """With --ignore-case, keys of a file that differ only in case are refused with both line numbers."""
     roster.write_text("student-001,alice\nSTUDENT-001,bob\n", encoding="utf-8")
     assert (
         refusal(link("--csv", str(roster), "--ignore-case"))

@@ -159,7 +159,7 @@ def test_ignore_case(lms: Lms, link: Link) -> None:
 
 
 def test_keys_of_either_case(lms: Lms, link: Link) -> None:
-    """Without --ignore-case, two keys that differ in case alone are two keys."""
+    """Without --ignore-case, two keys that differ only in case are two keys."""
     lms.user("alice")
     lms.user("bob")
     lms.enrollment("student-001")
@@ -168,7 +168,7 @@ def test_keys_of_either_case(lms: Lms, link: Link) -> None:
 
 
 def test_keys_that_differ_in_case_alone(link: Link) -> None:
-    """With --ignore-case, two keys that differ in case alone are refused."""
+    """With --ignore-case, two keys that differ only in case are refused."""
     ended = link("student-001:alice", "Student-001:bob", "--ignore-case")
     assert (ended.status, ended.err) == (
         2,

@@ -55,7 +55,7 @@ def test_usernames_keep_their_case(lms: Lms, invoke: Invoke) -> None:
 
 @pytest.mark.parametrize("exact", ["student-001", "Student-001", "STUDENT-001"])
 def test_exact_match_wins(lms: Lms, invoke: Invoke, exact: str) -> None:
-    """Of several keys that differ in case alone, the one that is sent exactly is meant."""
+    """Of several keys that differ only in case, the one that is sent exactly is meant."""
     lms.user("alice")
     for key in ("STUDENT-001", "student-001", "Student-001"):
         lms.enrollment(key)
@@ -73,7 +73,7 @@ def test_ambiguous(lms: Lms, invoke: Invoke) -> None:
         "program_uuid": PROGRAM,
         "linked": 0,
         "errors": {
-            "Student-001": "External student key=Student-001 matches several keys that differ in case alone:"
+            "Student-001": "External student key=Student-001 matches several keys that differ only in case:"
             " STUDENT-001, student-001; send the one that is meant, exactly"
         },
         "error_codes": {"Student-001": "ambiguous-key"},
@@ -107,11 +107,11 @@ def test_ambiguous_after_unknown_user(lms: Lms, invoke: Invoke) -> None:
     [("student-001", "STUDENT-001"), ("Ärger", "ärger"), ("x", "y", "Z", "z")],
 )
 def test_keys_of_one_request(invoke: Invoke, post: Post, keys: tuple[str, ...]) -> None:
-    """Two keys of one request that differ in case alone are refused, with a message that names both."""
+    """Two keys of one request that differ only in case are refused, with a message that names both."""
     body = {"program_uuid": PROGRAM, "external_keys_to_usernames": dict.fromkeys(keys, "alice"), "ignore_case": True}
     status, answer = post(body)
     assert status == 400
-    assert answer["details"] == [{"where": "body", "what": f"{keys[-2]} and {keys[-1]} differ in case alone"}]
+    assert answer["details"] == [{"where": "body", "what": f"{keys[-2]} and {keys[-1]} differ only in case"}]
     assert post({**body, "ignore_case": False})[0] == 422
 
 

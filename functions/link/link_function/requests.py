@@ -50,7 +50,7 @@ class LinkRequest(Fields):
     external_keys_to_usernames: Annotated[
         dict[ExternalUserKey, Username], Field(max_length=MOST_KEYS, json_schema_extra={"additionalProperties": False})
     ]
-    # It may be left out; null is refused, lest an option that nobody filled in should widen a batch.
+    # It may be left out; null is refused, so that an option that nobody filled in cannot widen a batch.
     curriculum_uuid: Annotated[UUID, Field(description="Only enrollments of this curriculum.")] = None  # type: ignore[assignment]
     relink: Annotated[Option, Field(description="Take an enrollment from the account that holds it.")] = False
     dry_run: Annotated[Option, Field(description="Answer as a real run would now, and change nothing.")] = False
@@ -95,7 +95,7 @@ class LinkResponse(BaseModel):
 
 
 def fitting(errors: Mapping[str, str]) -> dict[str, str]:
-    """The error map, with messages cut short where they quote so much of the database that the answer might not fit."""
+    """The error map, with messages cut short if they quote so much of the database that the answer might not fit."""
     most_bytes = LARGEST_ANSWER - 2 * answer_bytes(errors) - CODE_BYTES * len(errors)
     if answer_bytes(errors.values()) <= most_bytes:
         return dict(errors)

@@ -22,7 +22,7 @@ class Options(Fields):
     relink: Switch = False
     dry_run: Switch = False
     ignore_case: Switch = False
-    # They may be left out; null is refused, lest an option that nobody filled in should widen a roster.
+    # They may be left out; null is refused, so that an option that nobody filled in cannot widen a roster.
     curriculum_uuid: UUID = None  # type: ignore[assignment]
     hold_above_percent: Annotated[float, Field(strict=True, ge=0, le=100, allow_inf_nan=False)] = None  # type: ignore[assignment]
 
@@ -41,7 +41,7 @@ class RosterRequest(Options):
 def read_metadata(metadata: Mapping[str, str]) -> Options:
     """The options among the user metadata of an object; raise `InvalidRequest`.
 
-    Other metadata is left alone, for many tools add their own, unless it looks like a misspelt option.
+    Other metadata is ignored, for many tools add their own, unless it looks like a misspelt option.
     """
     texts = {name.lower().replace("-", "_"): text.strip() for name, text in metadata.items()}
     known = Options.model_fields

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # A secret is good until the server refuses it.
 SECRET_SECONDS = 86_400
-# Secrets Manager answers in some ten milliseconds; where no way leads to it, that has to be told before time is over.
+# Secrets Manager answers in some ten milliseconds; if no way leads to it, that has to be reported before time is over.
 SECRETS_MANAGER_SECONDS = 3
 TOKEN_SECONDS = 900
 # What is kept of the remaining time for the rollback, the answer and the log; less if there is little time at all.
@@ -36,7 +36,7 @@ RESERVED_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the database is, in libpq's variables, and how to get in, where that is not by their password."""
+    """Where the database is, in libpq's variables, and how to get in, if that is not by their password."""
 
     libpq: frozenset[tuple[str, str]]
     secret_arn: str | None
@@ -99,7 +99,7 @@ def seconds_for_work(context: LambdaContext) -> float:
 
 @contextmanager
 def warm_connection(deadline: float) -> Iterator[Connection]:
-    """The connection of the last invocation, or a new one. It is kept only where nothing at all went wrong with it.
+    """The connection of the last invocation, or a new one. It is kept only if nothing at all went wrong with it.
 
     The deadline is on the monotonic clock. A connection that was made with other settings is closed.
     """
@@ -127,7 +127,7 @@ def _connect(settings: Settings, deadline: float) -> Connection:
     try:
         return _connect_as_told(settings, deadline)
     except WrongPassword as error:
-        # Lambda tells a caller the name of the exception, and LinkingUnavailable is the one that is documented.
+        # Lambda reports the name of the exception to a caller, and LinkingUnavailable is the one that is documented.
         raise LinkingUnavailable(str(error)) from error
 
 
@@ -167,7 +167,7 @@ def _kind(error: BaseException) -> str:
 
 @cache
 def _secrets() -> "SecretsProvider":
-    # boto3 costs a cold start half a second: it is imported only where a secret is configured.
+    # boto3 costs a cold start half a second: it is imported only if a secret is configured.
     from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
@@ -181,7 +181,7 @@ def _secrets() -> "SecretsProvider":
 
 def _iam_token() -> str:
     """Sign a token as boto3's RDS client does, in three quarters of the time that its import takes."""
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - likewise only where it is needed
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - likewise only if it is needed
 
     try:
         return _signed_token()

@@ -8,7 +8,7 @@ from program_enrollments.errors import Contention, DatabaseNotReady, LinkingUnav
 from program_enrollments.postgres.connect import connected
 from program_enrollments.postgres.session import Connection, Session
 
-# Two migrations at once would race for the same tables; any number will do, as long as it is theirs alone.
+# Two migrations at once would race for the same tables; any number will do, as long as nobody else has it.
 MIGRATION_LOCK = 7_204_117_563
 LONGEST_SECONDS = 600.0
 

@@ -35,7 +35,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What was asked for; where case is ignored, `spellings` maps a key to the program's own."""
+    """What was asked for; if case is ignored, `spellings` maps a key to the program's own."""
 
     program_uuid: str
     curriculum_uuid: str | None
@@ -64,7 +64,7 @@ class Link:
 
     @property
     def touched_users(self) -> set[int]:
-        """The users whose rows the link writes: the new one, and where it is relinked the former ones."""
+        """The users whose rows the link writes: the new one and, if it is relinked, the former ones."""
         return {self.user_id} | {enrollment.user_id for enrollment in self.enrollments if enrollment.user_id}
 
     def is_doubtful(self, touched: set[int], taken: frozenset[tuple[int, str]]) -> bool:

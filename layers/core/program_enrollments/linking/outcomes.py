@@ -22,7 +22,7 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why one key was not linked; `refusal` is there where the server refused a write and the key was rolled back."""
+    """Why one key was not linked; `refusal` is there if the server refused a write and the key was rolled back."""
 
     code: Code
     message: str
@@ -53,7 +53,7 @@ class Outcome:
 
 
 def user_not_found(username: str) -> Failure:
-    """No LMS account bears the username."""
+    """No LMS account has the username."""
     return Failure(Code.USER_NOT_FOUND, f"No user found with username {username}")
 
 
@@ -83,10 +83,10 @@ def conflict(key: str, holder: str) -> Failure:
 
 
 def ambiguous_key(key: str, matches: Sequence[str]) -> Failure:
-    """The key matches several keys of the program that differ in case alone, and none of them exactly."""
+    """The key matches several keys of the program that differ only in case, and none of them exactly."""
     return Failure(
         Code.AMBIGUOUS_KEY,
-        f"External student key={key} matches several keys that differ in case alone: {', '.join(matches)};"
+        f"External student key={key} matches several keys that differ only in case: {', '.join(matches)};"
         " send the one that is meant, exactly",
     )
 

@@ -29,8 +29,8 @@ def link_program_enrollments(  # noqa: PLR0913 - the options of the request, by 
 ) -> Outcome:
     """Link each external user key of the program to the LMS account with the username beside it.
 
-    As in Open edX's function of this name, a key that cannot be linked is rolled back alone and told in the outcome;
-    the others are linked, and each user enters the master's track of the courses that waited for the key.
+    As in Open edX's function of this name, a key that cannot be linked is rolled back by itself and reported; the
+    others are linked, and each user enters the master's track of the courses that waited for the key.
 
     - `curriculum_uuid`: only enrollments of that curriculum; without it, all waiting ones of a key are linked.
     - `relink`: take the enrollment from the account that holds it, instead of failing with a conflict.
@@ -53,7 +53,7 @@ def link_program_enrollments(  # noqa: PLR0913 - the options of the request, by 
 
 
 def check_database(connection: Connection, seconds: float = LONGEST_SECONDS) -> None:
-    """Raise `DatabaseNotReady` where the database lacks a table that linking needs, its history tables included."""
+    """Raise `DatabaseNotReady` if the database lacks a table that linking needs, its history tables included."""
     try:
         missing = Session(connection, time.monotonic() + seconds).script(queries.MISSING_TABLES)
     except Contention as error:  # as a standby says when its primary is in the way

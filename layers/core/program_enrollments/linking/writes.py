@@ -1,4 +1,4 @@
-"""The writes of linking: PL/pgSQL for `write_each`, which hands over many `items` at once or one alone.
+"""The writes of linking: PL/pgSQL for `write_each`, which hands over many `items` at once or one by itself.
 
 Every new value is computed from the row that is changed, as it is when its lock is there. History is stamped row by
 row, after the wait that each row may have cost.

@@ -28,8 +28,8 @@ def write_each(session: Session, statements: str, items: Sequence[object], *, to
     """Write each item under a savepoint of its own, in order: an item that the server refuses leaves nothing behind.
 
     `statements` is constant PL/pgSQL that writes all `items` (a `jsonb[]` of what is handed over here as JSON); it may
-    open a block to declare variables, raise an exception to refuse, and set `told` (a JSON array) to tell something of
-    what it wrote. It gets one item at a time, apart from the first `together` items. Those must not affect each
+    open a block to declare variables, raise an exception to refuse, and set `told` (a JSON array) to report what it
+    wrote. It gets one item at a time, apart from the first `together` items. Those must not affect each
     other: it gets them all at once, under one savepoint, as long as none is refused.
 
     It takes four round trips, whatever is in the items. Errors about the session, the batch or the statements
@@ -46,7 +46,7 @@ def write_each(session: Session, statements: str, items: Sequence[object], *, to
 
 @cache
 def _script(statements: str) -> str:
-    """The loop around the statements. The tables that they write are named, to tell their faults from a trigger's."""
+    """The loop around the statements. It names the tables that they write: their faults are not a trigger's."""
     tables = sorted(set(re.findall(r"(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)", statements)))
     return LOOP.replace("<tables>", ",".join(tables)).replace("<statements>", statements)
 

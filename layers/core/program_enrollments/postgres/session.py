@@ -105,7 +105,7 @@ class Session:
             ) from error
 
     def _seconds_left(self) -> float:
-        """The time left, never zero; raise `LinkingUnavailable` where it is over."""
+        """The time left, never zero; raise `LinkingUnavailable` if it is over."""
         if (seconds := self.deadline - time.monotonic()) <= 0:
             raise LinkingUnavailable(OUT_OF_TIME_MESSAGE)
         return min(seconds, MOST_SECONDS)
@@ -131,7 +131,7 @@ class Session:
 
 
 def _begin(milliseconds: int) -> str:
-    """Start a transaction that the server ends by itself where its client is slow, gone or frozen.
+    """Start a transaction that the server ends by itself if its client is slow, gone or frozen.
 
     Foreign keys are checked with each statement: Open edX defers them to COMMIT, where one deleted user would fail the
     whole batch. Each join goes from a list to rows by index, whatever old statistics or a small table may suggest.

@@ -27,7 +27,7 @@ class ListedEnrollment(TypedDict):
 
 
 class Page(NamedTuple):
-    """Enrollments in the order of their ids, and where the pages beside them begin; None where there is none."""
+    """Enrollments in the order of their ids, and where the pages beside them begin; None if there is none."""
 
     results: list[ListedEnrollment]
     next_after: int | None
