@@ -19,13 +19,14 @@ def for_engine(template: dict[str, Any]) -> dict[str, Any]:
 
     Out go the types that it does not know, alarms that calculate, and the dashboard, which shows them; and the bucket's
     policy, which wants the TLS that the engine does not have. The API gets an entry for each method in place of one for
-    all, and functions speak to their database without TLS, which the embedded PostgreSQL does not have.
+    all others, and functions speak to their database without TLS, which the embedded PostgreSQL does not have.
     """
     template = copy.deepcopy(template)
     template["Resources"] = {name: each for name, each in template["Resources"].items() if not _is_left_out(each)}
     for mapping in list(_mappings(template["Resources"])):
         if ANY_METHOD in mapping:
-            mapping.update(dict.fromkeys(METHODS, mapping.pop(ANY_METHOD)))
+            any_method = mapping.pop(ANY_METHOD)
+            mapping.update({method: any_method for method in METHODS if method not in mapping})
         if "PGSSLMODE" in mapping:
             mapping["PGSSLMODE"] = "disable"
     return template

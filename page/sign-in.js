@@ -113,7 +113,7 @@ async function askForTokens(fields) {
 function sessionOf(tokens) {
   const { scope = '', username = '' } = claims(tokens.access_token);
   const expires = Date.now() + tokens.expires_in * 1000;
-  return { token: tokens.access_token, refreshToken: tokens.refresh_token, scopes: scope.split(' '), username, expires };
+  return { token: tokens.access_token, refreshToken: tokens.refresh_token, scopes: scope.split(' ').filter(Boolean), username, expires };
 }
 
 /** What a token says. It came from Cognito itself over TLS; the API checks its signature at each call. */

@@ -100,6 +100,20 @@ def test_root_behind_a_path_mapping(path: str, outside: str, address: str) -> No
     assert f'<base href="{address}">' in answer["body"]
 
 
+@pytest.mark.parametrize(
+    ("path", "resource", "found"),
+    [
+        ("/linking/docs", "/docs", None),
+        ("/linking/openapi.json", "/openapi.json", None),
+        ("/linking/page/settings.json", "/page/{file+}", {"file": "settings.json"}),
+    ],
+)
+def test_open_paths_behind_a_path_mapping(path: str, resource: str, found: dict[str, str] | None) -> None:
+    """What is open has resources of its own, and is found whatever path of a domain is mapped to the API."""
+    event = load_event("api-link") | {"path": path, "resource": resource, "pathParameters": found, "httpMethod": "GET"}
+    assert lambda_handler(event, invocation())["statusCode"] == 200
+
+
 def test_wrong_method_behind_a_path_mapping() -> None:
     """A wrong method is answered by the path below the mapping."""
     event = load_event("api-link") | {"path": "/linking/links", "httpMethod": "GET"}

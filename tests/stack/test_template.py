@@ -117,12 +117,15 @@ def test_nothing_is_public(resources: dict[str, Any]) -> None:
 
 
 def test_nobody_anonymous_invokes(resources: dict[str, Any]) -> None:
-    """Each path of the API asks who calls, and each permission to invoke names a service's resource or an account."""
-    for path in resources["Api"]["Properties"]["Body"]["paths"].values():
-        assert [*path] == ["x-amazon-apigateway-any-method"]
-        assert path["x-amazon-apigateway-any-method"]["security"] == {
-            "Fn::If": ["OpensToCognito", [{"Cognito": [{"Ref": "CognitoScope"}]}], [{"Iam": []}]]
-        }
+    """Each path asks who calls, but the page if it signs people in; each permission names a resource or an account."""
+    for name, path in resources["Api"]["Properties"]["Body"]["paths"].items():
+        for method, operation in path.items():
+            condition, scopes, iam = operation["security"]["Fn::If"]
+            assert (condition, iam) == ("OpensToCognito", [{"Iam": []}])
+            is_page = name in {"/", "/page/{file+}", "/docs", "/openapi.json"} and method == "get"
+            assert all(scope["Cognito"][0] == {"Ref": "CognitoScope"} for scope in scopes)
+            assert (scopes == []) == is_page
+            assert is_page or method == "get" or scopes == [{"Cognito": [{"Ref": "CognitoScope"}]}]
     for permission in of_type(resources, "AWS::Lambda::Permission").values():
         assert permission["Principal"] != "*"
         assert permission["Principal"] == {"Ref": "InvokingAccount"} or permission["SourceArn"]

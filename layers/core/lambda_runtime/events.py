@@ -14,6 +14,7 @@ from typing import Any
 from lambda_runtime.refusals import Detail, InvalidRequest, shown
 
 JSON = "application/json"
+GREEDY = re.compile(r"\{(\w+)\+\}")  # the rest of a path, as a resource of API Gateway names it
 
 
 def is_proxy_event(event: object) -> bool:
@@ -57,9 +58,13 @@ def route_path(event: Mapping[str, Any]) -> str:
     match event:
         case {"resource": "/"}:
             return "/"
-        case {"pathParameters": {"proxy": str(proxy)}} if path.endswith(f"/{proxy}"):
-            return f"/{proxy}"
-    return path
+        case {"resource": str(resource), "pathParameters": dict(parameters)}:
+            route = GREEDY.sub(lambda found: str(parameters.get(found[1])), resource)
+        case {"resource": str(resource)}:
+            route = resource
+        case _:
+            route = path
+    return route if path.endswith(route) else path
 
 
 def base_path(event: Mapping[str, Any]) -> str:
