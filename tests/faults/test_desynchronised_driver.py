@@ -18,7 +18,6 @@ from local.lms import PROGRAM, Lms
 from program_enrollments import connect, link_program_enrollments
 from tests.faults.support import link, rounds
 
-LONE_SURROGATE = "\ud800"
 JSON_OID = 114
 
 
@@ -44,13 +43,11 @@ def link_below_validation(external_keys_to_usernames: dict[str, str]) -> None:
     service.link(request, invocation())
 
 
-@pytest.mark.parametrize("batch", [{LONE_SURROGATE: "alice"}, {"student-001": LONE_SURROGATE}])
-def test_a_string_that_cannot_be_sent_closes_the_connection(
-    other_connection: Connection, batch: dict[str, str]
-) -> None:
+def test_a_string_that_cannot_be_sent_closes_the_connection(other_connection: Connection) -> None:
     """A connection on which a string could not be encoded is closed."""
-    with pytest.raises(UnicodeEncodeError):
-        link_program_enrollments(other_connection, PROGRAM, batch)
+    other_connection.register_out_adapter(str, _fail)
+    with pytest.raises(ZeroDivisionError):
+        link_program_enrollments(other_connection, PROGRAM, {"student-001": "alice"})
 
 
 def test_an_answer_that_cannot_be_read_closes_the_connection(other_connection: Connection) -> None:
@@ -60,8 +57,8 @@ def test_an_answer_that_cannot_be_read_closes_the_connection(other_connection: C
         link_program_enrollments(other_connection, PROGRAM, {"student-001": "alice"})
 
 
-@pytest.mark.parametrize("failing", [LONE_SURROGATE, None], ids=["sending", "receiving"])
-def test_the_next_invocation_gets_its_own_answer(lms: Lms, failing: str | None) -> None:
+@pytest.mark.parametrize("failing", ["sending", "receiving"])
+def test_the_next_invocation_gets_its_own_answer(lms: Lms, failing: str) -> None:
     """After the driver failed, the next caller on the warm process gets the answer to what it asked."""
     lms.user("alice")
     lms.user("bob")
@@ -69,10 +66,12 @@ def test_the_next_invocation_gets_its_own_answer(lms: Lms, failing: str | None) 
     lms.enrollment("student-002")
     assert link({"student-001": "alice"})["linked"] == 1
     broken = next(iter(_warm.values()))
-    if failing is None:
+    if failing == "sending":
+        broken.register_out_adapter(str, _fail)
+    else:
         broken.register_in_adapter(JSON_OID, _fail)
-    with pytest.raises((UnicodeEncodeError, ZeroDivisionError)):
-        link_below_validation({"student-001": failing or "alice"})
+    with pytest.raises(ZeroDivisionError):
+        link_below_validation({"student-001": "alice"})
     assert link({"student-002": "bob", "student-003": "nobody"}) == {
         "program_uuid": PROGRAM,
         "linked": 1,
