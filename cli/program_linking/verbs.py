@@ -7,7 +7,7 @@ import typer
 from typer import Exit, TyperException
 from typer.main import get_command
 
-from program_linking import enroll, grants, link, migrate, page, show
+from program_linking import enroll, grants, link, migrate, page, roster, show
 from program_linking.streams import write
 
 __all__ = ["Exit", "TyperException", "command", "explain"]
@@ -36,6 +36,7 @@ def program_linking(
 app.command(epilog=link.EXAMPLE)(link.link)
 app.command(epilog=enroll.EXAMPLE)(enroll.enroll)
 app.command(epilog=show.EXAMPLE)(show.show)
+app.add_typer(roster.app, name="roster", help="Hand in files of any size, which the deployed service links on its own.")
 app.command(epilog=page.EXAMPLE)(page.page)
 app.command(epilog=migrate.EXAMPLE)(migrate.migrate)
 app.command(epilog=grants.EXAMPLE)(grants.grants)
