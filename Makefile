@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run invoke api stack test quick slow test-on check types soak bench mutants audit format build lock certificates clean
+.PHONY: help run invoke api stack test quick slow test-on check types soak bench bench-rosters mutants audit format build lock certificates clean
 
 export PYTHONPATH := functions/link:functions/roster:layers/core:cli
 export SAM_CLI_TELEMETRY := 0
@@ -68,6 +68,9 @@ types: .venv/installed
 soak: .venv/installed ## faults at length: 200 kills, ten minutes of storm and of fuzzing, all through PgBouncer
 	SOAK=1 $(PYTHON) -m pytest -q -n 2 tests/faults
 	POOLED=1 $(PYTHON) -m pytest -q -n 2 tests/linking tests/api tests/command tests/postgres tests/speed
+
+bench-rosters: .venv/installed .tools/stack/installed ## rosters of LINES="10000 100000 …" through the stack on a local AWS
+	@$(PYTHON) -m benchmarks.rosters $(LINES)
 
 bench: .venv/installed ## what linking costs, side by side with the plain way and with the bound
 	@$(PYTHON) -m benchmarks

@@ -165,7 +165,8 @@ def serve(port: int) -> None:
         cast("TextIOWrapper", sys.stdout).reconfigure(line_buffering=True)
         print(
             f"{url}/   is the page for people ({url}/docs the API's)\n\n{sample_curl(url)}\n\n"
-            f"{fate}\nWhat the function logs is in {os.path.relpath(log)}. Ctrl-C stops it.\n"
+            f"{fate}\nRosters are not here: `make stack` has them.\n"
+            f"What the function logs is in {os.path.relpath(log)}. Ctrl-C stops it.\n"
         )
         with log.open("w", encoding="utf-8") as file:
             os.dup2(file.fileno(), sys.stdout.fileno())

@@ -42,7 +42,7 @@ def _checked(record: Record) -> Record:
     if record.faults:
         return record.refused(record.faults)
     try:
-        keys, batches = _write_requests(record)
+        keys, batches = write_requests(record)
     except InvalidFile as error:
         return record.refused(error.faults, error.others)
     hesitates = record.options.dry_run or record.options.hold_above_percent is not None
@@ -50,7 +50,7 @@ def _checked(record: Record) -> Record:
     return record.but(keys=keys, batches=batches, phase=phase, state=state)
 
 
-def _write_requests(record: Record) -> tuple[int, int]:
+def write_requests(record: Record) -> tuple[int, int]:
     """Write the requests of a roster; return the number of its keys and theirs. Raise `InvalidFile`."""
     pairs = read_roster(bucket.file(record), ignore_case=record.options.ignore_case).pairs
     # Where an account may take a key from another one, what is linked first matters to lines of different accounts:

@@ -1,0 +1,262 @@
+"""Rosters on the deployed stack: the state machine on a local engine, the real functions, a real PostgreSQL."""
+
+import csv
+import io
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from local.lms import CURRICULUM, PROGRAM, Lms
+from local.stack import Service
+from program_linking.main import run
+from program_linking.roster_api import ENDED
+from tests.gateway import serving
+
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.xdist_group("stack")]
+
+LEARNERS = 3_000
+PATIENCE_SECONDS = 120.0
+
+
+@pytest.fixture
+def lms(service: Service) -> Iterator[Lms]:
+    """The LMS beside the stack: user0 with key0, and so on; the keys wait."""
+    with service.lms() as lms:
+        lms.run("TRUNCATE auth_user, course_overviews_courseoverview, program_enrollments_programenrollment CASCADE")
+        fill(lms, LEARNERS)
+        yield lms
+
+
+@pytest.fixture
+def command(service: Service, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """The command, in this process; what it sends to the API goes through a front that signs it."""
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), _signing(service))) as port:
+
+        def command(*arguments: str) -> tuple[int, str, str]:
+            status = run(["roster", *arguments, "--url", f"http://127.0.0.1:{port}"])
+            return status, *capsys.readouterr()
+
+        yield command
+
+
+def _signing(service: Service) -> type[BaseHTTPRequestHandler]:
+    class Front(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            answer = service.send(self.command, self.path, body or None)
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        do_GET = do_POST = answer  # noqa: N815 - the base class's names
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - likewise
+            """Say nothing."""
+
+    return Front
+
+
+def fill(lms: Lms, count: int) -> None:
+    """Accounts user0, user1, … and the waiting keys key0, key1, …."""
+    lms.run(
+        "INSERT INTO auth_user (username, is_active, password, first_name, last_name, email, is_staff, is_superuser,"
+        " date_joined) SELECT 'user' || n, true, '!', '', '', '', false, false, now()"
+        " FROM generate_series(0, CAST(:count AS int) - 1) AS n",
+        count=count,
+    )
+    lms.run(
+        "INSERT INTO program_enrollments_programenrollment (external_user_key, program_uuid, curriculum_uuid, status,"
+        " created, modified) SELECT 'key' || n, CAST(:program AS uuid), CAST(:curriculum AS uuid), 'enrolled', now(),"
+        " now() FROM generate_series(0, CAST(:count AS int) - 1) AS n",
+        count=count,
+        program=PROGRAM,
+        curriculum=CURRICULUM,
+    )
+
+
+def lines(count: int = LEARNERS, changed: Mapping[str, str] = MappingProxyType({})) -> str:
+    """A file with a line for each of the first learners."""
+    return "".join(f"key{n},{changed.get(f'key{n}', f'user{n}')}\n" for n in range(count))
+
+
+def drop(service: Service, text: str, **metadata: str) -> dict[str, Any]:
+    """Put a file into the bucket; return the roster that it becomes."""
+    known = {each["roster_id"] for each in rosters(service)}
+    service.aws.client("s3").put_object(
+        Bucket=service.outputs["RosterBucketName"],
+        Key=f"rosters/{PROGRAM}/nightly.csv",
+        Body=text.encode(),
+        Metadata={name.replace("_", "-"): value for name, value in metadata.items()},
+    )
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if new := [each for each in rosters(service) if each["roster_id"] not in known]:
+            return new[0]
+        time.sleep(0.2)
+    raise AssertionError("The file did not become a roster.")
+
+
+def rosters(service: Service) -> list[dict[str, Any]]:
+    """The rosters of the program, the newest one first."""
+    answer = service.send("GET", f"/rosters?program_uuid={PROGRAM}")
+    assert answer.status_code == 200
+    return list(answer.json()["results"])
+
+
+def until(service: Service, roster_id: str, reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The roster, once it is as it should be."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        roster = dict(service.send("GET", f"/rosters/{roster_id}").json())
+        if reached(roster):
+            return roster
+        time.sleep(0.5)
+    raise AssertionError(f"The roster is still {roster}.")
+
+
+def ended(service: Service, roster_id: str) -> dict[str, Any]:
+    """The roster, once it has ended."""
+    return until(service, roster_id, lambda roster: roster["state"] in ENDED)
+
+
+def fetched(service: Service, roster: dict[str, Any], name: str) -> list[list[str]]:
+    """The rows of one of a roster's results, by its link."""
+    import httpx  # noqa: PLC0415
+
+    answer = httpx.get(roster["results"][name])
+    assert answer.status_code == 200
+    return list(csv.reader(io.StringIO(answer.text)))
+
+
+def linked(lms: Lms) -> int:
+    """How many enrollments have an account."""
+    return int(lms.run("SELECT count(user_id) FROM program_enrollments_programenrollment")[0][0])
+
+
+def test_a_dropped_file_is_linked_and_announced(service: Service, lms: Lms) -> None:
+    """A file in the bucket is linked in several requests at once; its results and an event say what became of it."""
+    queue = _finished_rosters(service)
+    roster = ended(service, drop(service, lines(changed={"key7": "nobody"}))["roster_id"])
+    assert (roster["state"], roster["keys"], roster["linked"]) == ("finished", LEARNERS, LEARNERS - 1)
+    assert linked(lms) == LEARNERS - 1
+    assert [row[0] for row in fetched(service, roster, "results.csv")[1:]] == [f"key{n}" for n in range(LEARNERS)]
+    assert fetched(service, roster, "failed.csv")[1][:3] == ["key7", "nobody", "user-not-found"]
+    event = queue()
+    assert (event["source"], event["detail-type"]) == ("program-linking", "RosterFinished")
+    assert (event["detail"]["roster_id"], event["detail"]["linked"]) == (roster["roster_id"], LEARNERS - 1)
+
+
+def test_too_many_failures_hold_it(service: Service, lms: Lms) -> None:
+    """The whole roster is run dry first; above the threshold nothing is linked, at it all is."""
+    changed = {f"key{n}": "nobody" for n in range(0, LEARNERS, 100)}
+    held = ended(service, drop(service, lines(changed=changed), hold_above_percent="0.99")["roster_id"])
+    assert (held["state"], held["failed"], linked(lms)) == ("held", {"user-not-found": 30}, 0)
+    finished = ended(service, drop(service, lines(changed=changed), hold_above_percent="1")["roster_id"])
+    assert (finished["state"], linked(lms)) == ("finished", LEARNERS - 30)
+
+
+def test_a_database_that_stays_away(service: Service, lms: Lms) -> None:
+    """A database that stays away ends the run as failed; once it is back, resuming links the rest."""
+    lms.connection.close()
+    service.cluster.stop()
+    try:
+        roster = ended(service, drop(service, lines())["roster_id"])
+        assert roster["state"] == "failed"
+        assert roster["message"].startswith("LinkingUnavailable: ")
+    finally:
+        service.cluster.start()
+    assert service.send("POST", f"/rosters/{roster['roster_id']}/resume").json()["state"] == "linking"
+    assert ended(service, roster["roster_id"])["linked"] == LEARNERS
+
+
+def test_stopping_and_resuming(service: Service, lms: Lms) -> None:
+    """A stop lets the requests under way end, and no further one start; resuming sends those that are left."""
+    roster_id = drop(service, lines())["roster_id"]
+    lms.run("BEGIN")
+    lms.run("LOCK TABLE program_enrollments_programenrollment")
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND state = 'active'"
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not lms.run(waiting)[0][0] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert service.send("POST", f"/rosters/{roster_id}/stop").json()["stopping"] is True
+    lms.run("COMMIT")
+    stopped = ended(service, roster_id)
+    assert stopped["state"] == "stopped"
+    assert 0 < stopped["done"] == linked(lms) < LEARNERS
+    outcomes = [row[2] for row in fetched(service, stopped, "results.csv")[1:]]
+    assert outcomes.count("not-done") == LEARNERS - stopped["done"]
+    assert service.send("POST", f"/rosters/{roster_id}/resume").status_code == 200
+    assert ended(service, roster_id)["linked"] == LEARNERS
+
+
+def test_the_command(service: Service, lms: Lms, command: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """A file that is handed in at a shell is followed to its end; what failed is corrected and handed in again."""
+    file, errors = tmp_path / "roster.csv", tmp_path / "failed.csv"
+    file.write_text(lines(20, {"key7": "nobody"}))
+    status, out, err = command("submit", PROGRAM, str(file), "--wait", "--errors", str(errors))
+    assert (status, out.splitlines()[-1]) == (
+        1,
+        "20 of 20 keys: 19 linked, 0 linked already, 1 failed (1 user-not-found).",
+    )
+    assert "key7               nobody        user-not-found  No user found with username nobody" in out
+    assert "Linking." in err
+    errors.write_text(errors.read_text().replace("key7,nobody", "key7,user7"))
+    status, out, _ = command("submit", PROGRAM, str(errors))
+    assert status == 0
+    roster_id = out.split()[1]
+    assert f"program-linking roster wait {roster_id} --url" in out
+    status, out, _ = command("wait", roster_id)
+    assert (status, linked(lms)) == (0, 20)
+    status, out, _ = command("status", roster_id)
+    assert (status, "state          finished\n" in out) == (0, True)
+    status, out, _ = command("list", PROGRAM, "--most", "1")
+    assert (status, out.splitlines()[1].split()[:2]) == (0, [roster_id, "finished"])
+    status, out, err = command("stop", roster_id)
+    assert (status, err) == (2, "The API answered 409: The roster is finished: there is nothing to stop.\n")
+
+
+def test_the_command_and_faults(
+    service: Service, lms: Lms, command: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    """A file at fault is not sent; a roster that is held or refused ends with 2 and says why."""
+    file = tmp_path / "roster.csv"
+    file.write_text("key0,user0\nkey0,user1\n")
+    status, _, err = command("submit", PROGRAM, str(file))
+    assert (status, err.splitlines()[0]) == (2, "Nothing was sent.")
+    refused = ended(service, drop(service, file.read_text())["roster_id"])
+    status, _, err = command("wait", refused["roster_id"])
+    assert status == 2
+    assert "line 2: external user key key0 provided multiple times, first in line 1" in err
+    file.write_text(lines(10, {"key7": "nobody"}))
+    status, out, err = command("submit", PROGRAM, str(file), "--hold-above", "5", "--wait")
+    assert (status, linked(lms)) == (2, 0)
+    assert out.endswith(
+        "Dry run, nothing was changed. 10 of 10 keys: 9 to link, 0 linked already, 1 failed (1 user-not-found).\n"
+    )
+    assert err.endswith("nothing was linked. Correct the file, and submit it again.\n")
+
+
+def _finished_rosters(service: Service) -> Callable[[], dict[str, Any]]:
+    """Have the events of finished rosters come into a queue; the function gives the next one."""
+    sqs, events = service.aws.client("sqs"), service.aws.client("events")
+    url = sqs.create_queue(QueueName="finished")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="finished", EventPattern=json.dumps({"detail-type": ["RosterFinished"]}))
+    events.put_targets(Rule="finished", Targets=[{"Id": "queue", "Arn": arn}])
+
+    def next_event() -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            for message in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", []):
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                return dict(json.loads(message["Body"]))
+        raise AssertionError("No event came.")
+
+    return next_event
