@@ -104,7 +104,7 @@ function progress({ state, keys, done }) {
 function counted({ linked, already_linked: already, failed, options, state }) {
   if (!linked && !already && !sum(failed)) return null;
   const isDry = options.dry_run || state === 'held' || state === 'checking';
-  const rows = [[isDry ? 'Can be linked' : 'Linked', linked, 'fine'], ['Linked already', already, 'fine'], ...Object.entries(failed).map(([code, amount]) => [label(code), amount, 'bad'])];
+  const rows = [[isDry ? 'Can be linked' : 'Linked', linked, 'fine'], ['Linked already', already, 'fine'], ...Object.entries(failed).map(([code, amount]) => [label(code), amount, 'bad'])].filter(([, amount]) => amount);
   const columns = [
     { title: 'Outcome', cell: ([name, , kind]) => h('span', { class: `badge ${kind}` }, name), isHead: true },
     { title: 'Lines', cell: ([, amount]) => number(amount) },
