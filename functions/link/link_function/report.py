@@ -11,10 +11,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 from lambda_runtime.observability import NAMESPACE, SERVICE, logger, metrics, records_of
 from link_function.requests import LinkRequest
 from program_enrollments import Code, Outcome, Refused
-from program_enrollments.enrolling.rows import Verdict, Written
 
 if TYPE_CHECKING:  # a cold start of a linking request does not pay for it
     from link_function.enrollment_requests import CourseWriteRequest, ProgramWriteRequest
+    from program_enrollments.enrolling.rows import Written
 
 
 def report(request: LinkRequest, outcome: Outcome, seconds: float) -> None:
@@ -100,9 +100,9 @@ def _emit(
                 metric.add_dimension(name, value)
 
 
-def report_rows(request: "ProgramWriteRequest | CourseWriteRequest", written: Written, seconds: float) -> None:
+def report_rows(request: "ProgramWriteRequest | CourseWriteRequest", written: "Written", seconds: float) -> None:
     """Log and measure what became of a batch of rows that took that many seconds."""
-    verdicts = {key: status for key, status in written.statuses.items() if isinstance(status, Verdict)}
+    verdicts = written.verdicts
     place = {"program_uuid": str(request.program_uuid), "course_key": getattr(request, "course_key", None)}
     counts = {**place, "requested": len(request.enrollments), "failed": len(verdicts), "dry_run": request.dry_run}
     if not verdicts:

@@ -61,9 +61,14 @@ class Written:
     active_elsewhere: list[ActiveElsewhere] = field(default_factory=list)
 
     @property
+    def verdicts(self) -> dict[str, str]:
+        """The keys that do not have the status that was asked for, with why not."""
+        return {key: str(status) for key, status in self.statuses.items() if isinstance(status, Verdict)}
+
+    @property
     def failed(self) -> int:
         """How many keys do not have the status that was asked for."""
-        return sum(isinstance(status, Verdict) for status in self.statuses.values())
+        return len(self.verdicts)
 
 
 def checked[R: (ProgramRow, CourseRow)](rows: Sequence[R], *, create: bool, update: bool) -> list[R]:
