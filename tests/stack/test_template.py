@@ -2,7 +2,6 @@
 
 import ast
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -219,71 +218,6 @@ def test_alarms_watch_what_is_measured(
     ] == [[2], [1], [0]]
 
 
-def test_trust_has_no_conditions(resources: dict[str, Any]) -> None:
-    """No role asks for condition keys when it is assumed: RDS Proxy and API Gateway do not send them."""
-    roles = of_type(resources, "AWS::IAM::Role").values()
-    trust = [each for role in roles for each in role["AssumeRolePolicyDocument"]["Statement"]]
-    assert [sorted(each) for each in trust] == [["Action", "Effect", "Principal"]] * len(roles)
-
-
-def test_only_a_bucket_must_be_of_the_account(resources: dict[str, Any]) -> None:
-    """A permission names an account only if its source is a bucket, whose ARN does not hold one."""
-    permissions = of_type(resources, "AWS::Lambda::Permission")
-    assert {name: each["SourceAccount"] for name, each in permissions.items() if "SourceAccount" in each} == {
-        "ServiceInvokes": {"Fn::If": ["InvokedByS3", {"Ref": "AWS::AccountId"}, {"Ref": "AWS::NoValue"}]}
-    }
-
-
-def test_a_new_account_can_have_the_api(resources: dict[str, Any]) -> None:
-    """Before the account's settings for API Gateway something else of API Gateway is there, and it opens nothing."""
-    assert resources["Api"]["DependsOn"] == "ApiGatewayAccount"
-    first = resources[resources["ApiGatewayAccount"]["DependsOn"]]
-    assert first["Type"] == "AWS::ApiGateway::ApiKey"
-    assert first["Condition"] == resources["ApiGatewayAccount"]["Condition"]
-    assert first["Properties"]["Enabled"] is False
-
-
-def test_a_failed_deployment_can_go_on() -> None:
-    """A deployment that fails is not rolled back: the database, which refuses to be deleted, would not let it."""
-    options = tomllib.loads((ROOT / "samconfig.toml").read_text())
-    assert options["default"]["deploy"]["parameters"]["disable_rollback"] is True
-
-
-def test_nothing_with_data_or_a_name_is_replaced(resources: dict[str, Any]) -> None:
-    """The stack policy keeps whatever holds data, a fixed name or a place in the network from being replaced."""
-    allowed, denied = json.loads((ROOT / "stack-policy.json").read_text())["Statement"]
-    assert (allowed["Effect"], allowed["Action"], allowed["Resource"]) == ("Allow", "Update:*", "*")
-    assert (denied["Effect"], denied["Action"]) == ("Deny", ["Update:Replace", "Update:Delete"])
-    kinds = {"AWS::RDS::DBInstance", "AWS::RDS::DBProxy", "AWS::RDS::DBSubnetGroup"}
-    kinds |= {"AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::SecurityGroup"}
-    kept = {f"LogicalResourceId/{name}" for name, resource in resources.items() if resource["Type"] in kinds}
-    assert set(denied["Resource"]) == kept
-
-
-def test_parameters_say_what_cannot_be_changed(template: dict[str, Any]) -> None:
-    """Each parameter that would replace the database or its proxy says that it is for the first deployment."""
-    told = {
-        name
-        for name, parameter in template["Parameters"].items()
-        if "only at the first deployment" in parameter.get("Description", "").lower()
-    }
-    assert told == {"VpcId", "SubnetIds", "AvailabilityZones", "DatabaseName", "DatabaseSnapshot"}
-
-
-def test_warm_functions_give_their_sessions_back(resources: dict[str, Any]) -> None:
-    """The proxy ends an idle connection after two minutes, and the dashboard shows the sessions that are pinned."""
-    assert resources["DatabaseProxy"]["Properties"]["IdleClientTimeout"] == 120
-    assert "DatabaseConnectionsCurrentlySessionPinned" in json.dumps(resources["Dashboard"])
-
-
-def test_migrate_command_waits(template: dict[str, Any]) -> None:
-    """The command that migrates names the region for both calls, and waits for longer than the function may take."""
-    command = template["Outputs"]["MigrateCommand"]["Value"]["Fn::Sub"]
-    assert command.count("aws ") == command.count("--region ${AWS::Region}") == 2
-    waits = int(command.partition("--cli-read-timeout ")[2].split()[0])
-    assert waits > template["Resources"]["MigrateFunction"]["Properties"]["Timeout"]
-
-
 def test_access_log_names_the_person(resources: dict[str, Any]) -> None:
     """The access log is one line of JSON, with the caller of a signed request and the client and user of a token."""
     logged = json.loads(resources["Apiv1Stage"]["Properties"]["AccessLogSetting"]["Format"])
@@ -341,40 +275,6 @@ def test_every_parameter_is_used(template: dict[str, Any]) -> None:
     text = json.dumps({part: template[part] for part in ("Conditions", "Globals", "Resources")})
     unused = [name for name in template["Parameters"] if f'"Ref": "{name}"' not in text and f"${{{name}}}" not in text]
     assert unused == []
-
-
-def test_the_bucket_of_rosters(template: dict[str, Any], resources: dict[str, Any]) -> None:
-    """It is private, encrypted, versioned, forgets after 30 days by default, and takes nothing but TLS."""
-    bucket = resources["RosterBucket"]["Properties"]
-    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
-    assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
-    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
-    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "RosterRetentionDays"})
-    assert template["Parameters"]["RosterRetentionDays"]["Default"] == 30
-    (policy,) = of_type(resources, "AWS::S3::BucketPolicy").values()
-    (statement,) = policy["PolicyDocument"]["Statement"]
-    assert (statement["Effect"], statement["Action"], statement["Principal"]) == ("Deny", "s3:*", "*")
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-
-
-def test_rosters_reach_no_database(template: dict[str, Any], resources: dict[str, Any]) -> None:
-    """The roster function is outside of the network, and may use its bucket, its state machine, logs and a queue."""
-    assert "VpcConfig" not in resources["RosterFunction"]["Properties"]
-    (policy,) = template["Resources"]["RosterRole"]["Properties"]["Policies"]
-    services = {
-        action.partition(":")[0]
-        for statement in policy["PolicyDocument"]["Statement"]
-        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
-    }
-    assert services == {"logs", "xray", "sqs", "s3", "states"}
-
-
-def test_executions_log_no_data(resources: dict[str, Any]) -> None:
-    """The state machine's log has errors, without the data that it works on: keys and usernames."""
-    (machine,) = of_type(resources, "AWS::StepFunctions::StateMachine").values()
-    assert machine["LoggingConfiguration"]["Level"] == "ERROR"
-    assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False
 
 
 def _is_within(resource: Any) -> bool:  # noqa: ANN401 - an ARN or several
