@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -18,7 +18,6 @@ from lambda_runtime.observability import logger
 from local.invocation import invocation
 from local.lms import Lms
 from local.server import Refused, forget_surroundings, is_own, spare_server
-from local.stack import Service, build, deployed_service
 from program_enrollments import ProgramEnrollmentsError, connect
 from program_enrollments.grants import grants
 from program_enrollments.migrate import migrate
@@ -26,6 +25,9 @@ from program_enrollments.postgres.session import close
 from tests.databases import Database
 from tests.pooler import pgbouncer
 from tests.support import Invoke, Post, Printed, call_api, load_event
+
+if TYPE_CHECKING:
+    from local.stack import Service
 
 TEMPLATE = "program_linking_template"
 CLONE = "program_linking_test"
@@ -70,6 +72,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Path:
     """Where `sam build` built the checkout, once for all workers."""
+    from local.stack import build  # noqa: PLC0415 - with boto3, which takes a second to import
+
     shared = tmp_path_factory.getbasetemp().parent / f"built-{testrun_uid}"
     shared.mkdir(exist_ok=True)
     with (shared / "lock").open("w") as lock:
@@ -82,8 +86,10 @@ def built(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def service(built: Path) -> Iterator[Service]:
+def service(built: Path) -> Iterator["Service"]:
     """The stack on a local AWS, for all tests of the xdist group `stack`; each leaves it as it was."""
+    from local.stack import deployed_service  # noqa: PLC0415 - likewise
+
     with deployed_service(built) as service:
         yield service
 

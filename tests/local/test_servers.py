@@ -106,7 +106,7 @@ def test_containers_and_mutants_stay_away_from_production(
     assert os.environ["AWS_CONFIG_FILE"] == os.environ["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
 
 
-@pytest.mark.parametrize("module", ["local.serve", "local.containers", "local.mutants", "benchmarks"])
+@pytest.mark.parametrize("module", ["local.serve", "local.mutants", "benchmarks"])
 def test_another_word_than_own(start: Start, module: str) -> None:
     """A SERVER that is not known is refused in one sentence."""
     process = start("-m", module, SERVER="owm")
@@ -160,6 +160,7 @@ def test_run_with_a_server_out_of_reach(start: Start) -> None:
     assert (errors.count("\n"), "127.0.0.1:1 cannot be reached" in errors, process.returncode) == (1, True, 1)
 
 
+@pytest.mark.slow
 def test_tests_on_an_empty_server_of_ones_own(own: Callable[[str], None], start: Start) -> None:
     """With SERVER=own the tests run on an empty server, and leave nothing there."""
     process = start("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", TEST)
