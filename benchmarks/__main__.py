@@ -1,60 +1,56 @@
 """`make bench`: what linking costs. Each table comes from one run, side by side, and prints ratios."""
 
 import json
-import multiprocessing
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from itertools import chain
-from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import processes
 from benchmarks.bound import bound_script
+from benchmarks.measuring import (
+    SIZE,
+    Way,
+    database,
+    line,
+    peak_megabytes,
+    quiet,
+    reader_milliseconds,
+    round_trip,
+    timed,
+    typical_seconds,
+)
 from benchmarks.plain import link_plainly
-from benchmarks.roster import Roster, add_courses, add_linked_roster, add_mixed_roster, add_roster, add_surroundings
+from benchmarks.roster import Roster, add_linked_roster, add_mixed_roster, add_roster, add_surroundings
+from benchmarks.trouble import TROUBLES, Trouble, in_the_way
 from functions.link.app import lambda_handler
-from lambda_runtime.connection import forget_connection
 from local.invocation import invocation
 from local.lms import Lms
 from local.server import PREFIX, failing_in_a_sentence, forget_surroundings, spare_server
-from program_enrollments import connect
+from program_enrollments import connect, link_program_enrollments
 from program_enrollments.linking import decisions
 from program_enrollments.linking.batch import link_batch
 from program_enrollments.linking.decisions import Batch, Plan, Reading
-from program_enrollments.migrate import migrate
 from program_enrollments.postgres.session import Session
 
 EVENTS = Path(__file__).parent.parent / "events"
 DELAY_SECONDS = 0.0005
-SIZE = 1_000
 PLAIN_SIZE = 200
-ROUNDS = 5
+LARGE = 10_000
+# Version 1.0.0.
+RELEASE = "3c4ea02"
 COLD_STARTS = 9
 
 console = Console(width=120)
-
-
-@dataclass(frozen=True)
-class Way:
-    """A way to link rosters of some size."""
-
-    name: str
-    link: Callable[[Roster], object]
-    size: int = SIZE
-    add: Callable[[Lms, int], Roster] = add_roster
 
 
 def main() -> None:
@@ -70,6 +66,9 @@ def benchmark() -> None:
         os.environ |= server
         with database(f"{PREFIX}bench") as lms:
             throughput(lms)
+            last_release(lms)
+            troubles(lms)
+            small_batches(lms)
             size(lms)
             options(lms)
             concurrent_reader(lms)
@@ -97,6 +96,78 @@ def throughput(lms: Lms) -> None:
         for name, keys in rates.items():
             table.add_row(name, f"{keys:,.0f}", f"{keys / plain:.1f}", f"{bound / keys:.2f}")
         console.print(table)
+
+
+def last_release(lms: Lms) -> None:
+    """Compare clean batches with those of the last release, on loopback and over a line with a delay."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = subprocess.run(["git", "archive", RELEASE, "layers/core"], capture_output=True, check=False)  # noqa: S607
+        if archive.returncode:
+            console.print(f"the last release, {RELEASE}, is not in this checkout: nothing to compare with")
+            return
+        subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)  # noqa: S607
+        for delay in (0.0, DELAY_SECONDS):
+            with line(delay):
+                ways = [Way("last release", by_the_core_in(f"{folder}/layers/core"), LARGE)]
+                ways.append(Way("now", by_the_core_in("layers/core"), LARGE))
+                seconds = typical_seconds(lms, ways, rounds=3)
+                trip = round_trip()
+            show("clean batch", f"{LARGE:,} clean keys; a round trip takes {trip:.2f} ms", seconds)
+
+
+def by_the_core_in(folder: str) -> Callable[[Roster], object]:
+    """Link by the core in a folder, in a process of its own; what it takes is what that process says."""
+
+    def link(roster: Roster) -> float:
+        pairs = json.dumps([roster.program_uuid, roster.external_keys_to_usernames])
+        command = [sys.executable, "benchmarks/one_batch.py"]
+        environment = os.environ | {"PYTHONPATH": folder}
+        run = subprocess.run(command, env=environment, input=pairs, check=True, capture_output=True, text=True)
+        return float(run.stdout)
+
+    return link
+
+
+def troubles(lms: Lms) -> None:
+    """Compare large batches full of trouble with a clean one, on loopback and over a line with a delay."""
+    for delay in (0.0, DELAY_SECONDS):
+        with line(delay):
+            seconds = {trouble.name: seconds_of(lms, trouble) for trouble in TROUBLES}
+            trip = round_trip()
+        show("batch", f"{LARGE:,} keys; a round trip takes {trip:.2f} ms", seconds)
+
+
+def seconds_of(lms: Lms, trouble: Trouble) -> float:
+    """How many seconds a batch takes, the core and the server."""
+    roster = trouble.add(lms, LARGE)
+    lms.run("ANALYZE")
+    with connect() as connection, in_the_way(lms, trouble):
+        return timed(
+            lambda roster: link_program_enrollments(
+                connection, roster.program_uuid, roster.external_keys_to_usernames, relink=trouble.relink
+            ),
+            roster,
+        )
+
+
+def small_batches(lms: Lms) -> None:
+    """Show what the smallest batches take over a line with a delay, in round trips too."""
+    with line(DELAY_SECONDS):
+        seconds = typical_seconds(lms, [Way(f"{keys} keys", directly, keys) for keys in (1, 10, 100)])
+        trip = round_trip()
+    table = Table("batch", "ms", "x a round trip", title=f"small batches; a round trip takes {trip:.2f} ms")
+    for name, taken in seconds.items():
+        table.add_row(name, f"{taken * 1000:.1f}", f"{taken * 1000 / trip:.1f}")
+    console.print(table)
+
+
+def show(what: str, title: str, seconds: dict[str, float]) -> None:
+    """Show seconds beside each other, and as so many times the first of them."""
+    first, *_ = seconds
+    table = Table(what, "seconds", f"x {first}", title=title)
+    for name, taken in seconds.items():
+        table.add_row(name, f"{taken:.2f}", f"{taken / seconds[first]:.2f}")
+    console.print(table)
 
 
 def size(lms: Lms) -> None:
@@ -133,13 +204,13 @@ def options(lms: Lms) -> None:
 
 def concurrent_reader(lms: Lms) -> None:
     """Show how long a count takes another session, beside nothing, the service, and a savepoint for each key."""
-    rosters = [add_roster(lms, SIZE) for _ in range(6)]
+    clean, alone = add_roster(lms, LARGE), add_roster(lms, LARGE)
     medians = {
-        "nothing": reader_milliseconds(lambda: time.sleep(1)),
-        "the service": reader_milliseconds(lambda: list(map(directly, rosters[:5]))),
-        "the service, made to take a savepoint for each key": reader_milliseconds(
-            lambda: with_each_key_alone(rosters[5])
-        ),
+        "nothing": reader_milliseconds(lambda: time.sleep(3)),
+        "a clean batch": reader_milliseconds(lambda: directly(clean)),
+        "a batch whose accounts hold an old key": reader_milliseconds(lambda: seconds_of(lms, TROUBLES[1])),
+        "a batch whose every other key a trigger refuses": reader_milliseconds(lambda: seconds_of(lms, TROUBLES[7])),
+        "a clean batch that is left to the loop": reader_milliseconds(lambda: with_each_key_alone(alone)),
     }
     table = Table("beside it", "median ms", "x beside nothing", title="another session counts rows")
     for name, milliseconds in medians.items():
@@ -220,36 +291,6 @@ def over_http(roster: Roster) -> dict[str, object]:
     return dict(json.loads(json.dumps(response)))
 
 
-def typical_seconds(lms: Lms, ways: list[Way]) -> dict[str, float]:
-    """The median time that each way takes for a roster of its own: in turns, so that noise meets all of them."""
-    for way in ways:
-        way.link(way.add(lms, 10))
-    rosters = [[(way, way.add(lms, way.size)) for way in ways] for _ in range(ROUNDS)]
-    lms.run("ANALYZE")
-    spent: dict[str, list[float]] = {way.name: [] for way in ways}
-    for way, roster in chain.from_iterable(rosters):
-        spent[way.name].append(timed(way.link, roster))
-    return {name: statistics.median(seconds) for name, seconds in spent.items()}
-
-
-def timed(work: Callable[[Roster], object], roster: Roster) -> float:
-    """How many seconds the work takes."""
-    started = time.perf_counter()
-    work(roster)
-    return time.perf_counter() - started
-
-
-def round_trip() -> float:
-    """The median time of a round trip to the database, in milliseconds."""
-    with connect() as connection:
-        trips = []
-        for _ in range(100):
-            started = time.perf_counter()
-            connection.run("SELECT 1")
-            trips.append(time.perf_counter() - started)
-    return statistics.median(trips) * 1000
-
-
 def cold_run(roster: Roster) -> dict[str, Any]:
     """What a fresh process reports of its cold start."""
     request = {
@@ -264,81 +305,6 @@ def cold_run(roster: Roster) -> dict[str, Any]:
         text=True,
     )
     return dict(json.loads(run.stderr))
-
-
-def reader_milliseconds(work: Callable[[], object]) -> float:
-    """The median time that a count takes another session while work is done here."""
-    with process(processes.count_rows) as reader:
-        reader.recv()
-        work()
-        reader.send("stop")
-        return float(reader.recv())
-
-
-@contextmanager
-def line(delay: float) -> Iterator[None]:
-    """The way to the database, over a proxy with a delay each way if there is one, in a process of its own."""
-    forget_connection()
-    if not delay:
-        yield
-        return
-    straight = {name: os.environ[name] for name in ("PGHOST", "PGPORT")}
-    with process(processes.delaying_line, os.environ["PGHOST"], int(os.environ["PGPORT"]), delay) as running:
-        os.environ |= running.recv()
-        yield
-        forget_connection()
-        os.environ |= straight
-        running.send("stop")
-
-
-@contextmanager
-def process(target: Callable[..., None], *arguments: object) -> Iterator[Pipe]:
-    """A process of its own, with a pipe to it; it ends by itself when it is told to stop."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    running = context.Process(target=target, args=(theirs, *arguments), daemon=True)
-    running.start()
-    theirs.close()
-    yield ours
-    running.join()
-
-
-@contextmanager
-def database(name: str) -> Iterator[Lms]:
-    """A new database with the schema and the courses of the rosters, which PG* name."""
-    forget_connection()
-    with connect() as administrator:
-        administrator.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        administrator.run(f"CREATE DATABASE {name}")
-        before, os.environ["PGDATABASE"] = os.environ["PGDATABASE"], name
-        with connect() as connection:
-            migrate(connection)
-            lms = Lms(connection)
-            add_courses(lms)
-            yield lms
-        forget_connection()
-        os.environ["PGDATABASE"] = before
-        administrator.run(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Write what the service logs into a file, as costs it the same as on Lambda, and nobody reads it."""
-    sys.stdout.flush()
-    terminal = os.dup(1)
-    with tempfile.TemporaryFile() as log:
-        os.dup2(log.fileno(), 1)
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-            os.dup2(terminal, 1)
-            os.close(terminal)
-
-
-def peak_megabytes() -> float:
-    """The most memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":
