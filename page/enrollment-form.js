@@ -1,2 +1,85 @@
-import { h } from './dom.js';
-export function enrollmentForm() { return h('p', {}, ''); }
+// Enrolling by a file: keys get their places in a program, or in a course of it. Checked first, then written.
+
+import { call } from './api.js';
+import { readEnrollments } from './enrollment-file.js';
+import { count, fault, field, fill, h, notice, number, say, shown } from './dom.js';
+import { forgetPrograms } from './programs.js';
+import { may } from './sign-in.js';
+import { filter, pagedTable } from './table.js';
+
+const BATCH_ROWS = 2000;
+const VERDICTS = {
+  duplicated: 'Twice in the request', 'invalid-status': 'No such status', conflict: 'There already, or active elsewhere',
+  'not-in-program': 'Not in this program', 'not-found': 'Not in this course', 'internal-error': 'Refused by the database',
+};
+
+/** The form, in its own fold below a program. */
+export function enrollmentForm(program) {
+  const file = h('input', { type: 'file', id: 'enrollments', accept: '.csv,.tsv,.txt,text/csv,text/plain' });
+  const way = h('select', { id: 'way' }, h('option', { value: 'PUT' }, 'Make new enrollments and change those that are there'),
+    h('option', { value: 'POST' }, 'Only make new enrollments'), h('option', { value: 'PATCH' }, 'Only change enrollments that are there'));
+  const course = h('input', { id: 'course', spellcheck: 'false', autocomplete: 'off', placeholder: 'course-v1:…' });
+  const outcome = h('section', { 'aria-label': 'Outcome of enrolling' });
+  const asked = () => ({ program, course: course.value.trim(), method: way.value, file: file.files[0] });
+  const form = h('form', { submit: (event) => { event.preventDefault(); check(outcome, asked()); }, change: () => fill(outcome) },
+    h('p', {}, 'A CSV file with the columns student_key, status and curriculum_uuid (for a course: student_key, status and perhaps course_staff). Each line is checked first; nothing is changed until you press Write.'),
+    field('File of enrollments', file), field('What to do', way),
+    field('Course', course, 'Empty: places in the program (enrolled, pending, suspended, canceled, ended). A course key: places in that course (active, inactive).'),
+    h('div', { class: 'actions' }, h('button', { class: 'main', disabled: !may('link') }, 'Check the file'), h('span', { class: 'hint' }, 'changes nothing')));
+  return h('details', {}, h('summary', {}, 'Enroll keys by a file'), form, outcome);
+}
+
+async function check(place, asked) {
+  try {
+    if (!asked.file) throw new Error('Choose a file first.');
+    const bytes = new Uint8Array(await asked.file.arrayBuffer());
+    const lines = readEnrollments(bytes, { isCourse: asked.course !== '', isNew: asked.method !== 'PATCH' });
+    await run(place, asked, lines, true);
+  } catch (error) {
+    fill(place, fault({ message: error.message, details: error.faults ?? error.details ?? [] }));
+  }
+}
+
+/** Send all lines, a batch after the other; give each its `status`, or the verdict why it has none. */
+async function run(place, asked, lines, isDry) {
+  const path = `programs/${encodeURIComponent(asked.program)}${asked.course && `/courses/${encodeURIComponent(asked.course)}`}/enrollments`;
+  const progress = h('progress', { 'aria-label': isDry ? 'Checking' : 'Writing', max: lines.length, value: 0 });
+  const note = h('p', { class: 'hint' });
+  fill(place, progress, note);
+  for (let at = 0; at < lines.length; at += BATCH_ROWS) {
+    const batch = lines.slice(at, at + BATCH_ROWS);
+    const answer = await call(asked.method, path, { body: batch.map(({ row }) => row), query: isDry ? { dry_run: 'true' } : {}, onWait: (text) => fill(note, text) });
+    for (const line of batch) line.outcome = answer[line.row.student_key];
+    progress.value = at + batch.length;
+  }
+  if (!isDry) forgetPrograms();
+  show(place, asked, lines, isDry);
+}
+
+function show(place, asked, lines, isDry) {
+  const failed = lines.filter(({ outcome }) => outcome in VERDICTS).length;
+  const heading = h('h3', { tabindex: '-1' }, isDry ? 'Checked' : 'Written');
+  const written = lines.length - failed;
+  const sentence = isDry
+    ? `Of ${count(lines.length, 'line')}, ${number(written)} can be written and ${number(failed)} cannot. Nothing has been changed.`
+    : `${count(written, 'line')} written, ${number(failed)} not.`;
+  const write = () => run(place, asked, lines.filter(({ outcome }) => !(outcome in VERDICTS)), false)
+    .catch((error) => fill(place, fault(error, h('p', {}, 'Lines that were written before stay so. Check the file again: what is as asked for already is left as it is.'))));
+  const table = h('div', {});
+  const draw = (outcome) => fill(table, pagedTable('Lines of the file', COLUMNS, outcome ? lines.filter((line) => line.outcome === outcome) : lines));
+  fill(place, heading, notice(failed ? 'warning' : 'good', h('p', {}, sentence)),
+    isDry && written > 0 && h('div', { class: 'actions' }, h('button', { type: 'button', class: 'main', click: write }, `Write ${count(written, 'enrollment')}`)),
+    filter('Show', 'enrolling', [['', 'All', lines.length], ...[...Map.groupBy(lines, ({ outcome }) => outcome)].map(([outcome, some]) => [outcome, label(outcome), some.length])], draw), table);
+  draw('');
+  heading.focus();
+  say(sentence);
+}
+
+const label = (outcome) => VERDICTS[outcome] ?? outcome;
+
+const COLUMNS = [
+  { title: 'Line', cell: ({ line }) => number(line) },
+  { title: 'Student key', cell: ({ row }) => shown(row.student_key), isHead: true },
+  { title: 'Status', cell: ({ row }) => shown(row.status) },
+  { title: 'Outcome', cell: ({ outcome }) => h('span', { class: `badge ${outcome in VERDICTS ? 'bad' : 'fine'}` }, shown(label(outcome))) },
+];

@@ -38,6 +38,8 @@ def programs(page: Page) -> None:
 def program(page: Page) -> None:
     """One program with its enrollments."""
     go(page, f"program?program={PROGRAM}")
+    page.get_by_text("Enroll keys by a file").click()
+    expect(page.get_by_role("table")).to_be_visible()
 
 
 def learner(page: Page) -> None:

@@ -67,7 +67,7 @@ def _version() -> str:
 
 
 def _parts() -> list[str]:
-    return ["link", "program", "learner", *(["rosters"] if os.environ.get("ROSTER_BUCKET_URL") else [])]
+    return ["link", "program", "learner", "enrolling", *(["rosters"] if os.environ.get("ROSTER_BUCKET_URL") else [])]
 
 
 def _sign_in() -> dict[str, str] | None:

@@ -1,0 +1,53 @@
+// Files of enrollments: student keys with the status that they are to have. The same rules are in the core, in Python.
+
+import { InvalidFile, MOST_FAULTS, readTable, trimmed } from './table-file.js';
+
+const LONGEST_KEY = 255;
+const UUID = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
+const COLUMNS = [
+  { name: 'student_key', synonyms: ['external_user_key', 'external_key', 'external_student_key'] },
+  { name: 'status' },
+  { name: 'curriculum_uuid', synonyms: ['curriculum'], isOptional: true },
+];
+const COURSE_COLUMNS = [...COLUMNS, { name: 'course_staff', isOptional: true }];
+
+/**
+ * The rows of a file, as `[{line, row}]` with the row as the API takes it: for a program, or for a course of it. `isNew`
+ * if enrollments may be made, which need a curriculum. Raise `InvalidFile`.
+ */
+export function readEnrollments(bytes, { isCourse, isNew }) {
+  const { header, places, rows } = readTable(bytes, isCourse ? COURSE_COLUMNS : COLUMNS);
+  const lines = rows.map(({ line, cells }) => lineOf(line, (name) => trimmed(cells[places[name]] ?? '')));
+  const found = faults(lines, isNew && !isCourse);
+  if (found.length) throw new InvalidFile(found.slice(0, MOST_FAULTS), Math.max(0, found.length - MOST_FAULTS));
+  if (!lines.length) throw new InvalidFile([header ? 'the file has a header and no line after it' : 'the file is empty']);
+  return lines;
+}
+
+function lineOf(line, cell) {
+  const row = { student_key: cell('student_key'), status: cell('status') };
+  if (cell('curriculum_uuid')) row.curriculum_uuid = cell('curriculum_uuid');
+  const staff = cell('course_staff').toLowerCase();
+  if (staff) row.course_staff = { true: true, false: false }[staff] ?? staff;
+  return { line, row };
+}
+
+function faults(lines, needsCurriculum) {
+  const first = new Map();
+  return lines.flatMap(({ line, row }) => {
+    const same = row.student_key.toLowerCase();
+    const found = faultOf(row, needsCurriculum) ?? (first.has(same) && `student key ${row.student_key} provided multiple times, whatever its case; first in line ${first.get(same)}`);
+    if (!found) first.set(same, line);
+    return found ? [`line ${line}: ${found}`] : [];
+  });
+}
+
+function faultOf({ student_key: key, status, curriculum_uuid: curriculum, course_staff: staff }, needsCurriculum) {
+  if (typeof staff === 'string') return 'course_staff is neither true nor false';
+  if (curriculum && !UUID.test(curriculum)) return `curriculum_uuid '${curriculum}' is not a valid UUID`;
+  if (!curriculum && needsCurriculum) return 'a new enrollment needs a curriculum_uuid';
+  if (!status) return 'both values are needed: student_key,status';
+  if (!key) return 'student_key is empty';
+  if ([...key].length > LONGEST_KEY) return `student_key is longer than ${LONGEST_KEY} characters`;
+  return key.includes('\0') ? 'student_key has a NUL character' : null;
+}
