@@ -24,11 +24,15 @@ CONFIGURATION = """
 [checks.positive_data_acceptance]
 expected-statuses = ["200", "207", "422"]
 
+# More rows than are taken are refused as too large.
+[checks.negative_data_rejection]
+expected-statuses = ["400", "404", "405", "413", "422"]
+
 # Nor can it foresee who is there, which parameters go together, and which cursors there are.
 [[operations]]
 include-path-regex = "^/(learners|programs/)"
 [operations.checks.positive_data_acceptance]
-expected-statuses = ["200", "400", "404"]
+expected-statuses = ["200", "207", "400", "404", "422"]
 """
 
 
