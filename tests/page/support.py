@@ -1,10 +1,14 @@
 """What a person does on the page, in few words."""
 
+from itertools import product
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Download, Locator, Page, expect
 
 from local.lms import PROGRAM
+
+AXE = Path(__file__).parents[2] / ".tools/axe/node_modules/axe-core/axe.min.js"
 
 
 def check(page: Page, lines: str) -> None:
@@ -47,3 +51,16 @@ def go(page: Page, part: str) -> None:
     page.goto(f"{page.url.partition('#')[0]}#/{part}")
     name = {"link": "Link", "program": "Program", "learner": "Learner", "rosters": "Roster"}[part.partition("?")[0]]
     expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+
+
+def barriers(page: Page) -> list[tuple[str, list[str]]]:
+    """What axe finds on the page as it stands, wide and narrow, in light and in dark: each rule with the elements."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: make test installs it with npm")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = []
+    for width, scheme in product((1100, 360), ("light", "dark")):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        found += page.evaluate("async () => (await axe.run()).violations")
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from functions.link.app import lambda_handler
 from functions.roster.app import lambda_handler as roster_handler
@@ -18,7 +18,7 @@ from local.lms import PROGRAM, Lms
 from local.serve import Gateway
 from roster_function import bucket
 from tests.page.conftest import serving
-from tests.page.support import choose_program, go
+from tests.page.support import barriers, choose_program, go
 from tests.rosters.conftest import cohort, rosters, small_requests  # noqa: F401 - fixtures
 from tests.rosters.support import BUCKET, Items, Machine, arrive, csv_of, drop, linked, pairs, put_event
 
@@ -199,3 +199,17 @@ def test_no_roster_with_that_id(page: Page) -> None:
     page.goto(f"{page.url.partition('#')[0]}#/rosters?roster={PROGRAM}")
     expect(page.get_by_role("alert")).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_have_text("Rosters")
+
+
+def test_axe_finds_nothing(chromium: Browser, url: str, rosters: Machine) -> None:  # noqa: F811
+    """The list of rosters, a roster and the form for one have no barrier that axe knows."""
+    arrive(drop(csv_of(pairs(19) | {"key19": "nobody"})))
+    rosters.walk()
+    with chromium.new_context(bypass_csp=True) as window:
+        page = window.new_page()
+        page.goto(f"{url}#/rosters?program={PROGRAM}")
+        expect(page.get_by_role("row")).to_have_count(2)
+        assert barriers(page) == []
+        page.get_by_role("row").last.get_by_role("link").click()
+        state(page, "finished")
+        assert barriers(page) == []
