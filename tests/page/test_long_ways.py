@@ -17,6 +17,7 @@ MANY = "\n".join(f"{number},learner{number}" for number in range(25_000, 0, -1))
 SIX_BATCHES = "\n".join(f"student-{number:03},learner{number:03}" for number in range(9, 21))
 
 
+@pytest.mark.slow
 def test_twenty_five_thousand_lines(page: Page) -> None:
     """So many lines are checked in batches with progress, in their order, and looked through a page at a time."""
     bodies: list[str] = []
