@@ -29,7 +29,7 @@ ENDED = {"finished", "held", "refused", "stopped", "failed"}
 # us-east-1, arm64, 2026. A started execution of a map is a transition of the parent; an express one costs besides.
 DOLLARS_PER_REQUEST = 0.025 / 1_000 + 1.0 / 1e6 + 0.005 / 1_000
 DOLLARS_PER_GB_SECOND = 0.0000133334
-LINK_GB, ROSTER_GB = 1.0, 3.0
+LINK_GB, ROSTER_GB = 1.0, 1.7
 ROSTER_SECONDS = 0.05  # asking and keeping, for each request
 
 console = Console(width=140)

@@ -131,7 +131,7 @@ def test_paths_and_methods(rosters: Machine, method: str, path: str, status_code
         ({"program_uuid": PROGRAM, "hold_above_percent": 100.5}, "hold_above_percent: must be at most 100"),
         ({"program_uuid": PROGRAM, "hold_above_percent": "5"}, "hold_above_percent: must be a number"),
         ({"program_uuid": PROGRAM, "hold_above_percent": True}, "hold_above_percent: must be a number"),
-        ("[]", "body: is no JSON object"),
+        ("[]", "body: must be a JSON object"),
         ("", "line 1, column 1: stops being JSON here"),
         ('{"program_uuid": "a", "program_uuid": "b"}', "program_uuid: occurs twice"),
     ],
