@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.bound import bound_script
+from benchmarks.enrolling import enrolling
 from benchmarks.measuring import (
     SIZE,
     Way,
@@ -73,6 +74,8 @@ def benchmark() -> None:
             options(lms)
             concurrent_reader(lms)
             cold_start(lms)
+        with database(f"{PREFIX}bench_enrolling") as lms:
+            enrolling(lms, console)
         surroundings()
 
 

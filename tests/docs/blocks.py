@@ -9,7 +9,7 @@ FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RUN = {"sh", "bash", "shell", "console", "python"}
 OUTPUT = {"json", "text", "csv"}
 # Why a block is not run: the second word after its fence.
-NOT_RUN = {"aws", "docker"}
+NOT_RUN = {"aws", "docker", "slow"}
 
 
 @dataclass
