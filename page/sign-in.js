@@ -22,10 +22,10 @@ export async function begin(configuredPool) {
 export const needsSignIn = () => pool !== null && session === null;
 export const person = () => session?.username ?? null;
 
-/** Whether the person may `read` or `link`. Who may link may read. */
+/** Whether the person may `read` or `link`. Who may link may read; what somebody may who is not signed in is yet to be seen. */
 export function may(what) {
-  if (pool === null) return true;
-  const scopes = session?.scopes ?? [];
+  if (pool === null || session === null) return true;
+  const { scopes } = session;
   return scopes.includes(pool.link_scope) || (what === 'read' && scopes.includes(pool.read_scope));
 }
 
