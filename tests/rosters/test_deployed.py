@@ -158,6 +158,26 @@ def test_a_dropped_file_is_linked_and_announced(service: Service, lms: Lms) -> N
     assert (event["detail"]["roster_id"], event["detail"]["linked"]) == (roster["roster_id"], LEARNERS - 1)
 
 
+def test_a_mail_at_the_end(service: Service, lms: Lms) -> None:
+    """With a topic, a short mail says how a roster ended."""
+    sns, sqs = service.aws.client("sns"), service.aws.client("sqs")
+    topic = sns.create_topic(Name="rosters")["TopicArn"]
+    url = sqs.create_queue(QueueName="mail")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sender = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = {"Version": "2012-10-17", "Statement": [{**sender, "Resource": queue}]}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    service.deploy(RosterTopicArn=topic)
+    try:
+        ended(service, drop(service, lines(20, {"key7": "nobody"}))["roster_id"])
+        mail = _next_message(service, url)
+    finally:
+        service.deploy()
+    assert mail["Subject"] == "Roster finished: nightly.csv"
+    assert "Linked: 19, linked already: 0\nFailed: 1 (1 user-not-found)" in mail["Message"]
+
+
 def test_too_many_failures_hold_it(service: Service, lms: Lms) -> None:
     """The whole roster is run dry first; above the threshold nothing is linked, at it all is."""
     changed = {f"key{n}": "nobody" for n in range(0, LEARNERS, 100)}
@@ -255,12 +275,15 @@ def _finished_rosters(service: Service) -> Callable[[], dict[str, Any]]:
     events.put_rule(Name="finished", EventPattern=json.dumps({"detail-type": ["RosterFinished"]}))
     events.put_targets(Rule="finished", Targets=[{"Id": "queue", "Arn": arn}])
 
-    def next_event() -> dict[str, Any]:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
-            for message in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", []):
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-                return dict(json.loads(message["Body"]))
-        raise AssertionError("No event came.")
+    return lambda: _next_message(service, url)
 
-    return next_event
+
+def _next_message(service: Service, url: str) -> dict[str, Any]:
+    """What the next message in a queue says."""
+    sqs = service.aws.client("sqs")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        for message in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", []):
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            return dict(json.loads(message["Body"]))
+    raise AssertionError("No message came.")

@@ -32,7 +32,9 @@ def write_results(record: Record, answers: Mapping[int, str]) -> None:
         bucket.written(bucket.result(record.roster_id, "results.csv"), layout.encoding) as every,
         bucket.written(bucket.result(record.roster_id, "failed.csv"), layout.encoding) as failed,
     ):
-        write, write_failed = (csv.writer(file, delimiter=layout.delimiter).writerow for file in (every, failed))
+        write, write_failed = (
+            csv.writer(file, delimiter=layout.delimiter, lineterminator="\n").writerow for file in (every, failed)
+        )
         write([*COLUMNS, "outcome", *REPORT])
         write_failed([*columns.values(), *REPORT])
         for line in lines:
