@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,8 +45,16 @@ hypothesis.settings.register_profile("long", hypothesis.settings.get_profile("sh
 hypothesis.settings.load_profile("short")
 
 
+def _let_signals_through() -> None:
+    """Let what tests start be interrupted, even if the tests are a shell's background job, which ignores that."""
+    for sign, action in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(sign) is signal.SIG_IGN:
+            signal.signal(sign, action)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the tests away from all that the environment leads to; end here if the server of one's own is not spare."""
+    _let_signals_through()
     try:
         forget_surroundings()
         if is_own() and not hasattr(config, "workerinput"):

@@ -10,16 +10,17 @@ from collections.abc import Callable
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import typer
 
 from program_linking import options
-from program_linking.api import Api, connected_api
 from program_linking.stopped import Stopped
 from program_linking.streams import say, write
+
+if TYPE_CHECKING:
+    from program_linking.api import Api
 
 EXAMPLE = "Example: program-linking page --url https://abcdef1234.execute-api.eu-west-1.amazonaws.com/v1"
 HOST = "127.0.0.1"
@@ -33,6 +34,9 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to serve on;
 
 def page(*, url: options.RequiredUrl, port: Port = 0) -> int:
     """Serve the page of the API on 127.0.0.1, with your AWS credentials, until it is interrupted."""
+    # With httpx and botocore, which take their time.
+    from program_linking.api import connected_api  # noqa: PLC0415
+
     with connected_api(url, None) as api:
         try:
             server = Server(api, port)
@@ -47,7 +51,7 @@ def page(*, url: options.RequiredUrl, port: Port = 0) -> int:
 class Server(ThreadingHTTPServer):
     """Serves one browser."""
 
-    def __init__(self, api: Api, port: int) -> None:
+    def __init__(self, api: "Api", port: int) -> None:
         """Listen; no request is answered yet."""
         super().__init__((HOST, port), Handler)
         self.api = api
@@ -130,6 +134,8 @@ class Handler(BaseHTTPRequestHandler):
         return f"program-linking-{self.server.server_port}"
 
     def _send_on(self, body: bytes) -> None:
+        import httpx  # noqa: PLC0415 - likewise
+
         api = self.server.api
         if not self.path.startswith(self.server.home):
             self._refuse(HTTPStatus.NOT_FOUND, f"The page is at {self.server.home}")
