@@ -86,6 +86,7 @@ def test_stack_with_its_own_database(create: Create) -> None:
         "PGSSLROOTCERT": "/opt/certificates/rds.pem",
         "DB_IAM_AUTH": "true",
         "DB_SECRET_ARN": "",
+        **dict.fromkeys(("COGNITO_URL", "COGNITO_CLIENT_ID", "COGNITO_LINK_SCOPE", "COGNITO_READ_SCOPE"), ""),
     }
     assert _allowed(functions["pl-link"])["rds-db:connect"] == (
         f"arn:aws:rds-db:{REGION}:123456789012:dbuser:prx-0abc/program_linking"
@@ -128,6 +129,24 @@ def test_stack_on_an_existing_database(
     assert permissions[allowed[0]] == allowed[1]
     assert not {"rds-db:connect", "secretsmanager:GetSecretValue"} - {allowed[0]} & permissions.keys()
     assert len(boto3.client("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["false"]}])["Vpcs"]) == 1
+
+
+def test_the_page_is_told_where_people_sign_in(create: Create) -> None:
+    """With a pool, its client and the host of its pages, the page has what it needs to sign people in."""
+    functions = create(
+        CognitoUserPoolArn="arn:aws:cognito-idp:eu-west-1:111122223333:userpool/eu-west-1_example",
+        CognitoScope="program-linking/link",
+        CognitoReadScope="program-linking/read",
+        CognitoDomain="sign-in.example.edu",
+        CognitoClientId="1example23456789",
+    )
+    environment = _environment(functions["pl-link"])
+    assert {name: value for name, value in environment.items() if name.startswith("COGNITO_")} == {
+        "COGNITO_URL": "https://sign-in.example.edu",
+        "COGNITO_CLIENT_ID": "1example23456789",
+        "COGNITO_LINK_SCOPE": "program-linking/link",
+        "COGNITO_READ_SCOPE": "program-linking/read",
+    }
 
 
 def test_dashboard(create: Create) -> None:
