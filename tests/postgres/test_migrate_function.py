@@ -51,6 +51,7 @@ def test_makes_schema_and_role(
     user = lms.user("alice")
     lms.enrollment("student-001", [lms.course()])
     own_database.run("ALTER ROLE linker PASSWORD 'not IAM here'")
+    own_database.run("REVOKE CREATE ON SCHEMA public FROM PUBLIC")  # which PostgreSQL 14 gives to everybody
     with connect("linker", "not IAM here") as connection:
         check_database(connection)
         outcome = link_program_enrollments(connection, "5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a10", {"student-001": "alice"})
