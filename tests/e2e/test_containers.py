@@ -134,7 +134,7 @@ def test_malformed_direct_invocation(service: Service) -> None:
     answer = service.invoke("direct-link-invalid")
     assert answer["errorType"] == "InvalidRequest"
     assert answer["errorMessage"] == (
-        "The request is malformed. external_keys_to_usernames.student-001: Input should be a valid string."
+        "The request is malformed. external_keys_to_usernames.student-001: must be a string."
     )
 
 
