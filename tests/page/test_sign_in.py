@@ -135,7 +135,7 @@ def test_a_sign_in_that_expires(page: Page, pool: Pool) -> None:
     """Where a token cannot be renewed, the page says so, keeps what is on it, and shows the way to sign in."""
     pool.renews = False
     sign_in(page)
-    expect(page.locator("#person")).to_contain_text("registrar")
+    expect(page.get_by_label("Program", exact=True)).to_be_visible()
     page.evaluate("() => { const now = Date.now; Date.now = () => now() + 3_600_000; }")
     check(page, "student-001,alice")
     expect(summary(page)).to_contain_text("Your sign-in has expired. Sign in again")
