@@ -139,7 +139,7 @@ def test_malformed_direct_invocation(service: Service) -> None:
 
 
 def test_api(service: Service, port: int) -> None:
-    """The API links what it can, tells the rest, and keeps its container and its connection warm."""
+    """The API links what it can, reports the rest, and keeps its container and its connection warm."""
     assert post(port, SAMPLE_REQUEST | {"curriculum_uuid": "not one"})[0] == 400
     some = {"student-008": "heidi", "student-003": "nobody", "student-004": "dave", "student-005": "erin"}
     request = SAMPLE_REQUEST | {"external_keys_to_usernames": some}
@@ -168,5 +168,5 @@ def test_api(service: Service, port: int) -> None:
         ["student-008", "heidi"],
     ]
     status, answer = post(port, request)
-    assert (status, answer["error_codes"]["student-008"]) == (422, "already-linked")
+    assert (status, answer["error_codes"]["student-008"]) == (207, "already-linked")
     assert service.sessions() == 1
