@@ -28,6 +28,8 @@ from tests.pooler import pgbouncer
 from tests.support import Invoke, Post, Printed, call_api, load_event
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from local.stack import Service
 
 TEMPLATE = "program_linking_template"
@@ -43,6 +45,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.register_profile("long", hypothesis.settings.get_profile("short"), max_examples=200)
 hypothesis.settings.load_profile("short")
+
+
+CHROMIUM = Path("/usr/bin/chromium")
 
 
 def _let_signals_through() -> None:
@@ -76,6 +81,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in report.user_properties:
             if name == "figures":
                 terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {value}")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> "Iterator[Browser]":
+    """Debian's Chromium, one for all tests of a worker; without it they are skipped."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - few tests need it
+
+    if not CHROMIUM.exists():
+        pytest.skip("no /usr/bin/chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,6 @@ from program_linking.api import connected_api
 from program_linking.page import Server
 from tests.command.support import Api
 from tests.gateway import serving
-from tests.page.conftest import chromium  # noqa: F401 - a fixture
 from tests.page.support import check, summary
 
 
@@ -174,7 +173,7 @@ def test_the_command_serves_until_it_is_interrupted(gateway: str) -> None:
 
 
 @pytest.mark.browser
-def test_a_browser_links_through_it(page: Page, lms: Lms, chromium: Browser) -> None:  # noqa: F811 - the fixture
+def test_a_browser_links_through_it(page: Page, lms: Lms, chromium: Browser) -> None:
     """A browser opens the printed address, and checks and links as on the API's own page, also after a reload."""
     load_sample_roster(lms)
     window = chromium.new_page()
