@@ -91,7 +91,7 @@ def line(delay: float) -> Iterator[None]:
 
 @contextmanager
 def process(target: Callable[..., None], *arguments: object) -> Iterator[Pipe]:
-    """A process of its own, with a pipe to it; it ends by itself when it is told to stop."""
+    """A process of its own, with a pipe to it; it ends by itself when it is asked to stop."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     running = context.Process(target=target, args=(theirs, *arguments), daemon=True)

@@ -21,7 +21,7 @@ def main() -> None:
 
 
 def peak_megabytes() -> float:
-    """The most that this process had; `getrusage` would tell of the process that started it, too."""
+    """The most that this process had; `getrusage` would count the process that started it, too."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 

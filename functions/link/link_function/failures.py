@@ -1,4 +1,4 @@
-"""What a caller is told of each kind of failure, and what the log is: the one table of exceptions and HTTP statuses."""
+"""What each kind of failure is to a caller, and to the log: the one table of exceptions and HTTP statuses."""
 
 from dataclasses import dataclass, field
 from http import HTTPStatus

@@ -83,8 +83,8 @@ def _add_other_routes() -> None:
 def link_program_enrollments(request: Annotated[LinkRequest, Body(openapi_examples=EXAMPLES)]) -> Response[str]:
     """Link each external user key of the program to the LMS account beside it.
 
-    A key that cannot be linked is told in `errors` and leaves no trace; the others are linked, and their accounts enter
-    the master's track of the courses that waited for them. Repeating a batch is safe.
+    A key that cannot be linked is reported in `errors` and leaves no trace; the others are linked, and their accounts
+    enter the master's track of the courses that waited for them. Repeating a batch is safe.
     """
     answer = service.link(request, api.lambda_context)
     return _answer(answer.status, answer)

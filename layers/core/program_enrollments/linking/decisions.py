@@ -1,4 +1,4 @@
-"""What each key of a batch needs, told from one reading of the database; nothing here touches it."""
+"""What each key of a batch needs, decided from one reading of the database; nothing here touches it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

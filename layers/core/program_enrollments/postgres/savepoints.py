@@ -18,7 +18,7 @@ from program_enrollments.postgres.session import Session
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Which items were refused, by their position from 0, and what the statements told of the others."""
+    """Which items were refused, by their position from 0, and what the statements reported of the others."""
 
     refusals: dict[int, Refused]
     told: list[Any]
