@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.bound import bound_script
@@ -21,6 +20,7 @@ from benchmarks.enrolling import enrolling
 from benchmarks.measuring import (
     SIZE,
     Way,
+    console,
     database,
     line,
     peak_megabytes,
@@ -51,8 +51,6 @@ LARGE = 10_000
 RELEASE = "3c4ea02"
 COLD_STARTS = 9
 
-console = Console(width=120)
-
 
 def main() -> None:
     """Run all benchmarks against an embedded PostgreSQL of their own or, with SERVER=own, an empty one."""
@@ -62,21 +60,13 @@ def main() -> None:
 
 
 def benchmark() -> None:
-    """Run all benchmarks on that server."""
+    """Take all measures on that server, those of a name in a database of its own."""
     with spare_server() as server:
         os.environ |= server
-        with database(f"{PREFIX}bench") as lms:
-            throughput(lms)
-            last_release(lms)
-            troubles(lms)
-            small_batches(lms)
-            size(lms)
-            options(lms)
-            concurrent_reader(lms)
-            cold_start(lms)
-        with database(f"{PREFIX}bench_enrolling") as lms:
-            enrolling(lms, console)
-        surroundings()
+        for name, measures in MEASURES.items():
+            with database(f"{PREFIX}{name}") as lms:
+                for measure in measures:
+                    measure(lms)
 
 
 def throughput(lms: Lms) -> None:
@@ -231,18 +221,22 @@ def cold_start(lms: Lms) -> None:
     console.print(table)
 
 
-def surroundings() -> None:
-    """Compare a 1,000-key batch in a large LMS with one in an LMS a hundredth its size."""
-    seconds: dict[str, float] = {}
-    for name, users, course_enrollments in (("small", 2_000, 5_000), ("large", 200_000, 500_000)):
-        with database("surroundings") as lms:
-            add_surroundings(lms, users, course_enrollments)
-            seconds |= typical_seconds(lms, [Way(f"{name}: {users:,} users", directly)])
-    small, *_ = seconds.values()
-    table = Table("LMS", "seconds", "x small", title="1,000 clean keys in LMSs of two sizes")
+def surroundings(small: Lms) -> None:
+    """Compare a 1,000-key batch in a small LMS with one in an LMS a hundred times its size."""
+    seconds = beside_others(small, 2_000, 5_000)
+    with database(f"{PREFIX}bench_large") as large:
+        seconds |= beside_others(large, 200_000, 500_000)
+    first, *_ = seconds.values()
+    table = Table("LMS", "seconds", "x the small one", title="1,000 clean keys in LMSs of two sizes")
     for name, taken in seconds.items():
-        table.add_row(name, f"{taken:.3f}", f"{taken / small:.2f}")
+        table.add_row(name, f"{taken:.3f}", f"{taken / first:.2f}")
     console.print(table)
+
+
+def beside_others(lms: Lms, users: int, course_enrollments: int) -> dict[str, float]:
+    """How many seconds a batch takes in an LMS with so many others."""
+    add_surroundings(lms, users, course_enrollments)
+    return typical_seconds(lms, [Way(f"{users:,} users", directly)])
 
 
 def plainly(roster: Roster) -> None:
@@ -309,6 +303,12 @@ def cold_run(roster: Roster) -> dict[str, Any]:
     )
     return dict(json.loads(run.stderr))
 
+
+MEASURES: dict[str, list[Callable[[Lms], None]]] = {
+    "bench": [throughput, last_release, troubles, small_batches, size, options, concurrent_reader, cold_start],
+    "bench_enrolling": [enrolling],
+    "bench_surroundings": [surroundings],
+}
 
 if __name__ == "__main__":
     main()

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
 from rich.table import Table
 
+from benchmarks.measuring import console
 from benchmarks.plain_enrolling import write_course_plainly, write_program_plainly
 from local.lms import CURRICULUM, DEMO_COURSE, PROGRAM, Lms
 from program_enrollments import write_program_course_enrollments, write_program_enrollments
@@ -76,7 +76,7 @@ class Work:
     plain: Callable[[str, int], object]
 
 
-def enrolling(lms: Lms, console: Console) -> None:
+def enrolling(lms: Lms) -> None:
     """Print what each kind of write costs."""
     _add_learners(lms)
     table = Table(title=f"Writing {SIZE:,} enrollments (best of {ROUNDS})", title_justify="left")

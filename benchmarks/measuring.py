@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import chain
 from multiprocessing.connection import Connection as Pipe
 
+from rich.console import Console
+
 from benchmarks import processes
 from benchmarks.roster import Roster, add_courses, add_roster
 from lambda_runtime.connection import forget_connection
@@ -22,6 +24,8 @@ from program_enrollments.migrate import migrate
 
 SIZE = 1_000
 ROUNDS = 5
+
+console = Console(width=120)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """An LMS to link in: rows of Open edX's tables, as the tests, the benchmarks and the sample roster need them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,15 +20,21 @@ class Lms:
 
     def user(self, username: str, *, is_active: bool = True) -> int:
         """Add an account; return its id."""
-        return self._new_id("auth_user", username=username, is_active=is_active, **_ACCOUNT)
+        return self.users([username], is_active=is_active)[username]
+
+    def users(self, usernames: Sequence[str], *, is_active: bool = True) -> dict[str, int]:
+        """Add accounts; return the id of each username."""
+        rows = [{"username": username, "is_active": is_active, **_ACCOUNT} for username in usernames]
+        return dict(zip(usernames, self._insert("auth_user", rows), strict=True))
 
     def course(self, course_key: str = DEMO_COURSE, modes: Mapping[str, str | None] | None = None) -> str:
         """Add a course run that offers the modes, each with when it expires (None: never); return its key."""
-        self._insert("course_overviews_courseoverview", id=course_key, **_OVERVIEW)
-        for slug, expires in (modes or {}).items():
-            self._insert(
-                "course_modes_coursemode", course_id=course_key, mode_slug=slug, expiration_datetime=expires, **_MODE
-            )
+        self._insert("course_overviews_courseoverview", [{"id": course_key, **_OVERVIEW}])
+        offers = [
+            {"course_id": course_key, "mode_slug": slug, "expiration_datetime": expires, **_MODE}
+            for slug, expires in (modes or {}).items()
+        ]
+        self._insert("course_modes_coursemode", offers)
         return course_key
 
     def enrollment(
@@ -40,50 +47,52 @@ class Lms:
         curriculum: str = CURRICULUM,
     ) -> int:
         """Add a program enrollment and its program-course enrollments (course key to status); return its id."""
-        enrollment_id = self._new_id(
-            "program_enrollments_programenrollment",
-            external_user_key=key,
-            program_uuid=program,
-            curriculum_uuid=curriculum,
-            user_id=user_id,
-            status="enrolled",
-            **_TIMES,
-        )
-        statuses = courses if isinstance(courses, Mapping) else dict.fromkeys(courses, "active")
-        for course_key, status in statuses.items():
-            self._insert(
-                "program_enrollments_programcourseenrollment",
-                course_key=course_key,
-                status=status,
-                program_enrollment_id=enrollment_id,
-                **_TIMES,
-            )
-        return enrollment_id
+        holders = {} if user_id is None else {key: user_id}
+        return self.enrollments({key: courses}, holders, program=program, curriculum=curriculum)[key]
+
+    def enrollments(
+        self,
+        keys: Mapping[str, Mapping[str, str] | Sequence[str]],
+        holders: Mapping[str, int] | None = None,
+        *,
+        program: str = PROGRAM,
+        curriculum: str = CURRICULUM,
+    ) -> dict[str, int]:
+        """Add program enrollments, each key with its courses, held by users or waiting; return the id of each key."""
+        common = {"program_uuid": program, "curriculum_uuid": curriculum, "status": "enrolled", **_TIMES}
+        rows = [{"external_user_key": key, "user_id": (holders or {}).get(key), **common} for key in keys]
+        ids = dict(zip(keys, self._insert("program_enrollments_programenrollment", rows), strict=True))
+        statuses = [
+            {"program_enrollment_id": ids[key], "course_key": course_key, "status": status, **_TIMES}
+            for key, courses in keys.items()
+            for course_key, status in (
+                courses if isinstance(courses, Mapping) else dict.fromkeys(courses, "active")
+            ).items()
+        ]
+        self._insert("program_enrollments_programcourseenrollment", statuses)
+        return ids
 
     def course_enrollment(self, user_id: int, course_key: str, mode: str, *, is_active: bool = True) -> int:
         """Add the LMS's own enrollment of a user in a course; return its id."""
-        return self._new_id(
-            "student_courseenrollment",
-            user_id=user_id,
-            course_id=course_key,
-            mode=mode,
-            is_active=is_active,
-            created=_TIMES["created"],
-        )
+        row = {
+            "user_id": user_id,
+            "course_id": course_key,
+            "mode": mode,
+            "is_active": is_active,
+            "created": _TIMES["created"],
+        }
+        return int(self._insert("student_courseenrollment", [row])[0])
 
     def role_assignment(self, enrollment_id: int, course_key: str, role: str = "staff") -> int:
         """Add a pending course role to a program-course enrollment; return its id."""
-        return self._new_id(
-            "program_enrollments_courseaccessroleassignment",
-            enrollment_id=self.run(
-                "SELECT id FROM program_enrollments_programcourseenrollment"
-                " WHERE program_enrollment_id = :enrollment_id AND course_key = :course_key",
-                enrollment_id=enrollment_id,
-                course_key=course_key,
-            )[0][0],
-            role=role,
-            **_TIMES,
+        [[course_enrollment_id]] = self.run(
+            "SELECT id FROM program_enrollments_programcourseenrollment"
+            " WHERE program_enrollment_id = :enrollment_id AND course_key = :course_key",
+            enrollment_id=enrollment_id,
+            course_key=course_key,
         )
+        row = {"enrollment_id": course_enrollment_id, "role": role, **_TIMES}
+        return int(self._insert("program_enrollments_courseaccessroleassignment", [row])[0])
 
     def rows(self, table: str, columns: str = "*") -> list[list[Any]]:
         """All rows of a table, in the order of their columns."""
@@ -93,13 +102,17 @@ class Lms:
         """Run SQL; return its rows."""
         return list(self.connection.run(sql, **parameters) or ())
 
-    def _new_id(self, table: str, **values: object) -> int:
-        return int(self._insert(table, **values)[0][0])
-
-    def _insert(self, table: str, **values: object) -> list[list[Any]]:
-        columns = ", ".join(map(identifier, values))
-        placeholders = ", ".join(f":{column}" for column in values)
-        return self.run(f"INSERT INTO {table} ({columns}) VALUES ({placeholders}) RETURNING id", **values)
+    def _insert(self, table: str, rows: Sequence[Mapping[str, object]]) -> list[Any]:
+        """Add rows with the same columns in one statement; return their ids."""
+        if not rows:
+            return []
+        columns = ", ".join(map(identifier, rows[0]))
+        inserted = self.run(
+            f"INSERT INTO {table} ({columns})"
+            f" SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, CAST(:rows AS jsonb)) RETURNING id",
+            rows=json.dumps(rows, ensure_ascii=False),
+        )
+        return [row_id for [row_id] in inserted]
 
 
 # What a table wants to have in each row, and linking does not look at.

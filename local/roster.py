@@ -2,14 +2,14 @@
 
 import json
 
-from local.lms import CURRICULUM, PROGRAM, Lms
+from local.lms import PROGRAM, Lms
 
 SECOND_PROGRAM = "8a6e1d5c-0b7f-4a39-b3a4-2f9d6c1e5b20"
 COURSES = [f"course-v1:ExampleX+MS{number}+2026_Fall" for number in range(101, 113)]
 NO_COURSE = "course-v1:ExampleX+MS199+Withdrawn"
 NAMED = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"]
-STUDENTS = 200
-USERNAMES = [*NAMED, *(f"learner{number:03}" for number in range(len(NAMED) + 1, STUDENTS + 1))]
+STUDENTS = range(1, 201)
+USERNAMES = [*NAMED, *(f"learner{number:03}" for number in STUDENTS[len(NAMED) :])]
 
 # One request that meets every kind of answer; the comment beside a key is what the roster has in store for it.
 SAMPLE_REQUEST = {
@@ -34,21 +34,15 @@ def load_sample_roster(lms: Lms) -> None:
         "SELECT FROM program_enrollments_programenrollment WHERE program_uuid = :program LIMIT 1", program=PROGRAM
     ):
         return
-    users = {username: lms.user(username) for username in USERNAMES}
+    users = lms.users(USERNAMES)
     for course_key in COURSES:
         lms.course(course_key, {"masters": None, "audit": None})
     lms.course_enrollment(users["bob"], COURSES[1], "audit")
-    holders = {"student-004": users["dave"], "student-005": users["grace"]}
-    for number in range(1, STUDENTS + 1):
-        key = f"student-{number:03}"
-        courses = (
-            [COURSES[number % 12], COURSES[(number + 1) % 12]] if key != "student-006" else [COURSES[0], NO_COURSE]
-        )
-        enrollment_id = lms.enrollment(key, courses, user_id=holders.get(key))
-        if key == "student-008":
-            lms.role_assignment(enrollment_id, courses[0])
-    for number in range(1, STUDENTS // 2):
-        lms.enrollment(f"MBA/{number}", [COURSES[number % 12]], program=SECOND_PROGRAM, curriculum=CURRICULUM)
+    courses = {f"student-{number:03}": [COURSES[number % 12], COURSES[(number + 1) % 12]] for number in STUDENTS}
+    courses["student-006"] = [COURSES[0], NO_COURSE]
+    enrollments = lms.enrollments(courses, {"student-004": users["dave"], "student-005": users["grace"]})
+    lms.role_assignment(enrollments["student-008"], COURSES[8])
+    lms.enrollments({f"MBA/{number}": [COURSES[number % 12]] for number in range(1, 100)}, program=SECOND_PROGRAM)
 
 
 def count_strangers(lms: Lms) -> int:
