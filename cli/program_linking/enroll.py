@@ -17,7 +17,7 @@ from program_enrollments import (
     write_program_course_enrollments,
     write_program_enrollments,
 )
-from program_enrollments.enrolling.rows import CourseRow, ProgramRow, Verdict, Written
+from program_enrollments.enrolling.rows import CourseRow, ProgramRow, Verdict, Written, checked_slug
 from program_enrollments.enrollment_files import read_course_rows, read_program_rows
 from program_enrollments.limits import MOST_KEYS
 from program_enrollments.postgres.connect import connected
@@ -40,6 +40,14 @@ type Row = ProgramRow | CourseRow
 # Writes rows, and gives the status or the verdict of each key.
 type Enroll = Callable[[Sequence[Any]], Mapping[str, str]]
 
+
+def _is_slug(text: str | None) -> str | None:
+    try:
+        return None if text is None else checked_slug(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 File = Annotated[
     str, typer.Option("--csv", metavar="FILE", help="Read student_key,status,… from this file, - for standard input.")
 ]
@@ -48,7 +56,10 @@ Course = Annotated[
 ]
 Create = Annotated[bool, typer.Option("--create", help="Only make enrollments that are not there.")]
 Update = Annotated[bool, typer.Option("--update", help="Only change enrollments that are there.")]
-Idp = Annotated[str | None, typer.Option(metavar="SLUG", help="Link new keys at once that this SAML provider knows.")]
+Idp = Annotated[
+    str | None,
+    typer.Option(metavar="SLUG", callback=_is_slug, help="Link new keys at once that this SAML provider knows."),
+]
 Errors = Annotated[
     str | None, typer.Option(metavar="FILE", help="Write the lines that failed here, to be corrected and sent again.")
 ]

@@ -125,6 +125,15 @@ def test_an_unknown_course(lms: Lms, enroll: Enroll) -> None:
     assert ended == Ended(2, "", "The LMS does not know the course course-v1:No+Such+Course: nothing was written.\n")
 
 
+def test_what_cannot_be_a_provider(lms: Lms, enroll: Enroll) -> None:
+    """A slug that no provider can have is refused, and nothing is written."""
+    for slug in ("", "uni:", "\udcff"):
+        ended = enroll(f"student_key,status,curriculum_uuid\ns1,enrolled,{CURRICULUM}\n", "--idp", slug)
+        assert (ended.status, ended.out) == (2, "")
+        assert ended.err.startswith("Invalid value for '--idp': idp ")
+    assert enrollments(lms) == []
+
+
 def test_idp_is_for_programs(enroll: Enroll) -> None:
     """An identity provider together with a course is refused."""
     ended = enroll("student_key,status\ns1,active\n", "--course", "c", "--idp", "uni")

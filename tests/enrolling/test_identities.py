@@ -108,12 +108,27 @@ def test_an_account_that_holds_the_program_already(sso: Lms) -> None:
     assert holders(sso) == {"old": "alice", "s2": None}
 
 
-@pytest.mark.parametrize("slug", ["u_i", "u%", "uni\\", "uni:"])
+@pytest.mark.parametrize("slug", ["u_i", "u%", "uni\\"])
 def test_a_slug_is_literal(sso: Lms, slug: str) -> None:
     """What LIKE takes for a pattern is none in a slug."""
     identity(sso, "uni:s1", sso.user("alice"))
     enroll("s1", idp=slug)
     assert holders(sso) == {"s1": None}
+
+
+@pytest.mark.parametrize("slug", ["", "uni:", "u" * 33, "u\0", "\ud800"])
+def test_what_cannot_be_a_slug(sso: Lms, slug: str) -> None:
+    """What no provider can be called is refused before anything is read: in `uni:`, a key would be another one's."""
+    with pytest.raises(ValueError, match="idp '"):
+        enroll("s1", idp=slug)
+    with pytest.raises(ValueError, match="idp '"):
+        get_users_by_external_keys(sso.connection, ["s1"], slug)
+
+
+def test_what_cannot_be_a_key(sso: Lms) -> None:
+    """To ask for the account of what can be no key is refused."""
+    with pytest.raises(ValueError, match="has a NUL character"):
+        get_users_by_external_keys(sso.connection, ["s\0"], "uni")
 
 
 def test_users_by_external_keys(sso: Lms) -> None:

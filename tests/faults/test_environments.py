@@ -9,7 +9,7 @@ import pytest
 from functions.link.app import lambda_handler
 from lambda_runtime.connection import _secrets, forget_connection
 from local.invocation import invocation
-from local.lms import PROGRAM, Lms
+from local.lms import Lms
 from program_enrollments import DatabaseNotReady, LinkingUnavailable, connect
 from tests.faults.environments import ENVIRONMENTS, Servers, Variables
 from tests.faults.environments import servers as start_servers
@@ -107,27 +107,6 @@ def test_encoding(settings: dict[str, str], servers: Servers, cold: pytest.Monke
         answer = lambda_handler(event, invocation())
         administrator.run("TRUNCATE auth_user CASCADE; TRUNCATE program_enrollments_programenrollment CASCADE")
     assert (answer["linked"], answer["error_codes"]) == (1, {"é": "not-in-program"})
-
-
-def test_characters_that_a_database_lacks(servers: Servers, cold: pytest.MonkeyPatch) -> None:
-    """In a database without UTF-8, a key or a username that it cannot hold fails alone, and the others are linked."""
-    use(servers.environment(PGDATABASE="latin"), cold)
-    keys = {"schlüssel": "Zoë", "ключ": "Zoë", "key": "Зоя", "€": "€"}
-    with connect() as administrator:
-        lms = Lms(administrator)
-        lms.user("Zoë")
-        lms.enrollment("schlüssel")
-        lms.enrollment("key")
-        answer = lambda_handler(load_event("direct-link") | {"external_keys_to_usernames": keys}, invocation())
-        administrator.run("TRUNCATE auth_user CASCADE; TRUNCATE program_enrollments_programenrollment CASCADE")
-    assert (answer["linked"], answer["errors"]) == (
-        1,
-        {
-            "ключ": f"No program enrollment found for program uuid={PROGRAM} and external student key=ключ",
-            "key": "No user found with username Зоя",
-            "€": "No user found with username €",
-        },
-    )
 
 
 def test_options(servers: Servers, cold: pytest.MonkeyPatch) -> None:

@@ -34,26 +34,27 @@ class Get(Protocol):
     ) -> Answer: ...
 
 
+def ask(url: str, accept: str = "*/*", method: str = "GET", changes: Mapping[str, object] | None = None) -> Answer:
+    """Call the API as API Gateway does, below its stage."""
+    path, query = urlsplit(url).path.removeprefix("/v1"), parse_qs(urlsplit(url).query, keep_blank_values=True)
+    event = load_event("api-link")
+    event |= {
+        "httpMethod": method,
+        "path": path,
+        "pathParameters": {"proxy": path.removeprefix("/")},
+        "requestContext": event["requestContext"] | {"path": f"/v1{path}"},
+        "headers": {"Accept": accept},
+        "multiValueHeaders": {"Accept": [accept]},
+        "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
+        "multiValueQueryStringParameters": query or None,
+        "body": None,
+    }
+    answer = lambda_handler(event | dict(changes or {}), invocation())
+    headers = {name: ", ".join(values) for name, values in answer["multiValueHeaders"].items()}
+    return Answer(answer["statusCode"], headers, answer["body"])
+
+
 @pytest.fixture
 def get(lms: Lms) -> Get:
-    """Call the API as API Gateway does, below its stage."""
-
-    def get(url: str, accept: str = "*/*", method: str = "GET", changes: Mapping[str, object] | None = None) -> Answer:
-        path, query = urlsplit(url).path.removeprefix("/v1"), parse_qs(urlsplit(url).query, keep_blank_values=True)
-        event = load_event("api-link")
-        event |= {
-            "httpMethod": method,
-            "path": path,
-            "pathParameters": {"proxy": path.removeprefix("/")},
-            "requestContext": event["requestContext"] | {"path": f"/v1{path}"},
-            "headers": {"Accept": accept},
-            "multiValueHeaders": {"Accept": [accept]},
-            "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
-            "multiValueQueryStringParameters": query or None,
-            "body": None,
-        }
-        answer = lambda_handler(event | dict(changes or {}), invocation())
-        headers = {name: ", ".join(values) for name, values in answer["multiValueHeaders"].items()}
-        return Answer(answer["statusCode"], headers, answer["body"])
-
-    return get
+    """Call the API of the test's LMS."""
+    return ask

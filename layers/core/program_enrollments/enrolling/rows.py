@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from program_enrollments.errors import Refused
-from program_enrollments.limits import LONGEST_KEY, MOST_KEYS, checked_text, checked_uuid
+from program_enrollments.limits import LONGEST_KEY, LONGEST_SLUG, MOST_KEYS, checked_text, checked_uuid
 from program_enrollments.masters_track import KeptEnrollment
 
 
@@ -81,6 +81,13 @@ def checked[R: (ProgramRow, CourseRow)](rows: Sequence[R], *, create: bool, upda
     if len(rows) > MOST_KEYS:
         raise ValueError(f"{len(rows):,} rows are more than {MOST_KEYS:,}")
     return [_checked(number, row, create=create) for number, row in enumerate(rows)]
+
+
+def checked_slug(slug: str) -> str:
+    """The slug of an identity provider; raise `ValueError` for what cannot be one: a colon is what ends it in an id."""
+    if ":" in checked_text("idp", slug, LONGEST_SLUG):
+        raise ValueError(f"idp {slug!r} has a colon")
+    return slug
 
 
 def _checked[R: (ProgramRow, CourseRow)](number: int, row: R, *, create: bool) -> R:

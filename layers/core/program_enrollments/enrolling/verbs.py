@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from program_enrollments.enrolling import decisions, queries
@@ -16,15 +16,28 @@ from program_enrollments.enrolling.rows import (
     Verdict,
     Written,
     checked,
+    checked_slug,
 )
-from program_enrollments.errors import Contention, NoIdentities, NonExistentCourse
-from program_enrollments.limits import LONGEST_COURSE_KEY, caseless, checked_uuid, fault
+from program_enrollments.errors import Contention, NoIdentities, NonExistentCourse, Refused
+from program_enrollments.limits import LONGEST_COURSE_KEY, LONGEST_KEY, caseless, checked_text, checked_uuid, fault
 from program_enrollments.masters_track import KeptEnrollment
+from program_enrollments.postgres.encodings import unstorable
 from program_enrollments.postgres.savepoints import write_each
 from program_enrollments.postgres.session import Connection, Session
 
 LONGEST_SECONDS = 900.0
 ORG = re.compile(r"course-v1:([^+]+)\+[^+]+\+|([^/:]+)/[^/]+/")
+
+# The texts that the database cannot hold, with what its server says of them.
+type Unheld = Mapping[str, Refused]
+
+
+class Request(NamedTuple):
+    """What a batch is about; the course key is empty if it is about a program."""
+
+    program_uuid: str
+    course_key: str
+    student_keys: list[str]
 
 
 def write_program_enrollments(  # noqa: PLR0913 - the options of the request, by name
@@ -49,14 +62,16 @@ def write_program_enrollments(  # noqa: PLR0913 - the options of the request, by
     `link_program_enrollments` raises about the database.
     """
     rows = checked(rows, create=create, update=update)
-    request = _request(program_uuid, rows)
+    keys = [row.student_key for row in rows]
+    request = Request(checked_uuid("program_uuid", program_uuid), "", keys)
+    idp = None if idp is None else checked_slug(idp)
 
-    def write(session: Session) -> Written:
+    def write(session: Session, unheld: Unheld) -> Written:
         found = session.script(queries.FIND_AND_LOCK + queries.READ_PROGRAM)
-        identities = _identities(session, idp, [row.student_key for row in rows]) if idp and create else {}
+        identities = _identities(session, idp, keys) if idp and create else {}
         reading = Reading(_enrollments(found), identities=identities)
         plan = decisions.plan_program(rows, reading, create=create, update=update)
-        return _write(session, plan, queries.WRITE_PROGRAM)
+        return _write(session, plan, queries.WRITE_PROGRAM, unheld)
 
     return _in_transaction(connection, request, write, dry_run=dry_run, seconds=seconds) if rows else Written()
 
@@ -81,9 +96,10 @@ def write_program_course_enrollments(  # noqa: PLR0913 - the options of the requ
     rows = checked(rows, create=create, update=update)
     if fault(course_key, LONGEST_COURSE_KEY):
         raise NonExistentCourse(course_key)
-    request = _request(program_uuid, rows, course_key)
+    keys = [row.student_key for row in rows]
+    request = Request(checked_uuid("program_uuid", program_uuid), course_key, keys)
 
-    def write(session: Session) -> Written:
+    def write(session: Session, unheld: Unheld) -> Written:
         found = session.script(queries.FIND_AND_LOCK + queries.READ_COURSE)
         if not found["course_exists"]:
             raise NonExistentCourse(course_key)
@@ -91,7 +107,7 @@ def write_program_course_enrollments(  # noqa: PLR0913 - the options of the requ
         elsewhere = {key: ActiveElsewhere(*course) for key, *course in found["elsewhere"] or ()}
         reading = Reading(_enrollments(found), courses, elsewhere)
         plan = decisions.plan_course(rows, reading, create=create, update=update)
-        return _write(session, plan, queries.WRITE_COURSE)
+        return _write(session, plan, queries.WRITE_COURSE, unheld)
 
     return _in_transaction(connection, request, write, dry_run=dry_run, seconds=seconds) if rows else Written()
 
@@ -104,21 +120,13 @@ def get_users_by_external_keys(
     Keys match whatever their case, as in Open edX's function of this name; two identities that differ only in case
     count as none. Raise `NoIdentities` if the LMS has no single sign-on.
     """
+    for key in external_user_keys:
+        checked_text("the external user key", key, LONGEST_KEY)
+    idp = checked_slug(idp)
     session = Session(connection, time.monotonic() + seconds)
     with session.transaction(commit=False):
         identities = _identities(session, idp, external_user_keys)
     return {key: identities.get(caseless(key)) for key in external_user_keys}
-
-
-def _request(
-    program_uuid: UUID | str, rows: Sequence[ProgramRow] | Sequence[CourseRow], course_key: str = ""
-) -> dict[str, str]:
-    return {
-        "program_uuid": checked_uuid("program_uuid", program_uuid),
-        "course_key": course_key,
-        "org": _org(course_key),
-        "student_keys": json.dumps([row.student_key for row in rows]),
-    }
 
 
 def _org(course_key: str) -> str:
@@ -129,8 +137,8 @@ def _org(course_key: str) -> str:
 
 def _in_transaction(
     connection: Connection,
-    request: dict[str, str],
-    write: Callable[[Session], Written],
+    request: Request,
+    write: Callable[[Session, Unheld], Written],
     *,
     dry_run: bool,
     seconds: float,
@@ -138,10 +146,28 @@ def _in_transaction(
     session = Session(connection, time.monotonic() + seconds)
 
     def work() -> Written:
-        session.query(queries.SET_REQUEST, **request)
-        return write(session)
+        unheld = unstorable(session, [request.course_key, *request.student_keys])
+        if request.course_key in unheld:
+            raise NonExistentCourse(request.course_key)
+        _set_request(session, request, unheld)
+        return write(session, unheld)
 
     return session.transact(work, commit=not dry_run)
+
+
+def _set_request(session: Session, request: Request, unheld: Unheld) -> None:
+    session.query(
+        queries.SET_REQUEST,
+        program_uuid=request.program_uuid,
+        course_key=request.course_key,
+        org=_org(request.course_key),
+        student_keys=_json(key for key in request.student_keys if key not in unheld),
+    )
+
+
+def _json(texts: Iterable[str]) -> str:
+    """A list as JSON without escapes, which a database that is not UTF-8 does not take."""
+    return json.dumps(list(texts), ensure_ascii=False)
 
 
 def _identities(session: Session, idp: str, keys: Iterable[str]) -> dict[str, int]:
@@ -149,8 +175,12 @@ def _identities(session: Session, idp: str, keys: Iterable[str]) -> dict[str, in
     if not session.script("SELECT to_regclass('social_auth_usersocialauth')::text"):
         raise NoIdentities("The LMS has no table social_auth_usersocialauth: leave out idp.")
     prefix = f"{idp}:"
-    uids = json.dumps([prefix + key for key in keys])
-    found = session.query(queries.IDENTITIES, prefix=_escaped(prefix) + "%", uids=uids) or {}
+    uids = [prefix + key for key in keys]
+    unheld = unstorable(session, [prefix, *uids])
+    if prefix in unheld:
+        return {}
+    held = _json(uid for uid in uids if uid not in unheld)
+    found = session.query(queries.IDENTITIES, prefix=_escaped(prefix) + "%", uids=held) or {}
     return {caseless(uid[len(prefix) :]): user_id for uid, user_id in found.items()}
 
 
@@ -167,13 +197,14 @@ def _enrollments(found: Mapping[str, Any]) -> dict[str, list[Enrollment]]:
     return by_key
 
 
-def _write(session: Session, plan: Plan, statements: str) -> Written:
+def _write(session: Session, plan: Plan, statements: str, unheld: Unheld) -> Written:
     """Write what the plan says; a key whose writes the server refuses keeps nothing of them."""
-    together, alone = plan.groups()
+    together, alone = ([key for key in group if key not in unheld] for group in plan.groups())
     keys = together + alone
     items = [[write._asdict() for write in plan.writes[key]] for key in keys]
     written = write_each(session, statements, items, together=len(together))
-    refused = {keys[position]: refusal for position, refusal in written.refusals.items()}
+    refused = {key: unheld[key] for key in plan.writes if key in unheld}
+    refused |= {keys[position]: refusal for position, refusal in written.refusals.items()}
     if any(refusal.constraint == queries.KEY_CONSTRAINT for refusal in refused.values()):
         raise Contention("Another session made a program enrollment of the batch.")
     return Written(

@@ -10,7 +10,7 @@ from program_enrollments.linking import decisions, outcomes, queries, writes
 from program_enrollments.linking.decisions import Batch, Enrollment, Link, Plan, Reading
 from program_enrollments.linking.outcomes import Failure, Outcome, UnfulfilledRole
 from program_enrollments.masters_track import KeptEnrollment
-from program_enrollments.postgres.encodings import storable
+from program_enrollments.postgres.encodings import unstorable
 from program_enrollments.postgres.savepoints import write_each
 from program_enrollments.postgres.session import Session
 
@@ -48,14 +48,15 @@ def _spellings(session: Session, batch: Batch) -> dict[str, list[str]]:
 
 def _read(session: Session, batch: Batch) -> Reading:
     """Find what the batch names, lock its program enrollments, and read all that the decisions need."""
-    keys = (spelling for key in batch.external_keys_to_usernames for spelling in batch.spelt(key))
+    keys = [spelling for key in batch.external_keys_to_usernames for spelling in batch.spelt(key)]
     usernames = dict.fromkeys(batch.external_keys_to_usernames.values())
+    unheld = unstorable(session, [*keys, *usernames])
     session.query(
         queries.FIND,
         program_uuid=batch.program_uuid,
         curriculum_uuid=batch.curriculum_uuid,
-        external_user_keys=_json(storable(session.connection, keys)),
-        usernames=_json(storable(session.connection, usernames)),
+        external_user_keys=_json(key for key in keys if key not in unheld),
+        usernames=_json(username for username in usernames if username not in unheld),
     )
     found = session.script(queries.LOCK_AND_READ)
     return Reading(

@@ -1,29 +1,46 @@
-"""Which texts a database can hold: one whose encoding is not UTF-8 lacks most characters."""
+"""Which texts a database cannot hold: one whose encoding is not UTF-8 lacks most characters."""
 
-import codecs
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from pg8000.native import Connection
+from program_enrollments.errors import Refused
+from program_enrollments.postgres.session import Session
+
+# SQL_ASCII takes every byte as it comes.
+HOLD_ALL = {"UTF8", "SQL_ASCII"}
+
+# The texts come and go as ASCII. Only the server knows what its encoding has: Python's tables of EUC_JP and EUC_KR
+# differ from its own.
+CHECK = """
+DO $check$
+DECLARE
+    texts CONSTANT text[] := string_to_array(current_setting('encodings.given'), ' ');
+    refusals json[] := '{}';
+BEGIN
+    FOR number IN 1..cardinality(texts) LOOP
+        BEGIN
+            PERFORM convert_from(decode(texts[number], 'hex'), 'UTF8');
+        EXCEPTION WHEN data_exception THEN
+            refusals := array_append(refusals, json_build_array(number - 1, SQLERRM, SQLSTATE));
+        END;
+    END LOOP;
+    PERFORM set_config('encodings.refusals', array_to_json(refusals)::text, true);
+END $check$;
+SELECT current_setting('encodings.refusals')::json
+"""
 
 
-def storable(connection: Connection, texts: Iterable[str]) -> Iterator[str]:
-    """Those of the texts that the connection's database can hold. To send another one would fail the statement."""
-    codec = _codec(connection.parameter_statuses["server_encoding"])
-    return (text for text in texts if codec is None or _is_encodable(text, codec))
+def unstorable(session: Session, texts: Iterable[str]) -> dict[str, Refused]:
+    """The texts that the database of an open transaction cannot hold, each with what its server says of it.
 
-
-def _codec(encoding: str) -> str | None:
-    """Python's name of a server's encoding; None for UTF-8, SQL_ASCII and what Python does not know, which hold all."""
-    name = encoding.lower().replace("win", "cp").replace("koi8", "koi8_")
-    try:
-        return None if name in ("utf8", "sql_ascii") else codecs.lookup(name).name
-    except LookupError:
-        return None
-
-
-def _is_encodable(text: str, codec: str) -> bool:
-    try:
-        text.encode(codec)
-    except UnicodeEncodeError:
-        return False
-    return True
+    To send one would fail the statement. It takes two round trips unless the database's encoding holds everything.
+    """
+    if session.connection.parameter_statuses["server_encoding"] in HOLD_ALL:
+        return {}
+    doubtful = [text for text in dict.fromkeys(texts) if not text.isascii()]
+    if not doubtful:
+        return {}
+    given = " ".join(text.encode().hex() for text in doubtful)
+    session.query("SELECT set_config('encodings.given', :given, true)", given=given)
+    return {
+        doubtful[number]: Refused(message, sqlstate, None, None) for number, message, sqlstate in session.script(CHECK)
+    }

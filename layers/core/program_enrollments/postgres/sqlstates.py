@@ -20,12 +20,15 @@ def meaning(error: Exception) -> Exception:
             return ConnectionLost(f"{message}: look at PGHOST, which leads to a server that only reads")
         case _, ("08" | "25" | "53" | "57" | "58"):  # connection, transaction, resources, operator, system
             return ConnectionLost(message)
-        case ("23502", _) | (_, "42" | "3F"):  # a column that has to be filled; no such table, privilege or schema
-            return DatabaseNotReady(_not_ready(message))
+        case (("23502" | "22021" | "22P05"), _) | (_, "42" | "3F"):
+            return DatabaseNotReady(_not_ready(sqlstate, message))
     return Refused(message, sqlstate, fields.get("n"), fields.get("D"))  # the data, a constraint, a trigger's own
 
 
-def _not_ready(message: str) -> str:
+def _not_ready(sqlstate: str, message: str) -> str:
+    """What to do about text that cannot be read, or a missing table, column, privilege or schema."""
+    if sqlstate.startswith("22"):  # no text is sent that the server cannot take: this one is the database's own
+        return f"The database holds text that is not UTF-8: look at its encoding ({message})."
     return (
         f"The database is not ready for linking: {message}. Run `python -m program_enrollments.migrate` against a"
         " database of your own; on Open edX's, look at the tables and at the grants of the service's role."

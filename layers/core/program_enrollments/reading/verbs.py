@@ -3,11 +3,12 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, cast, get_args
 from uuid import UUID
 
 from program_enrollments.errors import Contention, LinkingUnavailable
 from program_enrollments.limits import LONGEST_KEY, LONGEST_USERNAME, fault
+from program_enrollments.postgres.encodings import unstorable
 from program_enrollments.postgres.session import Connection, Session
 from program_enrollments.reading import queries
 from program_enrollments.reading.answers import Enrollment, Learner, ListedEnrollment, Page, Program, Status
@@ -63,6 +64,8 @@ def read_enrollments(  # noqa: PLR0913 - the filters, by name
         raise ValueError("a page is either after an id or before one")
     if not all(LOWEST_ID <= place < HIGHEST_ID for place in (after or 0, before or 0)):
         raise ValueError("no id is negative or has more than 63 bits")
+    if status not in {None, *get_args(Status)}:
+        raise ValueError(f"status={status} is none that an enrollment has")
     question = {
         "program_uuid": _uuid(program_uuid),
         "curriculum_uuid": _uuid(curriculum_uuid),
@@ -98,10 +101,11 @@ def read_learner(
     _refuse_faulty("external_user_key", external_user_key, LONGEST_KEY)
     _refuse_faulty("username", username, LONGEST_USERNAME)
     with _reading(connection, seconds) as session:
+        unheld = unstorable(session, [name for name in (external_user_key, username) if name])
         read = session.query(
             queries.LEARNER,
-            external_user_key=external_user_key,
-            username=username,
+            external_user_key=None if external_user_key in unheld else external_user_key,
+            username=None if username in unheld else username,
             program_uuid=_uuid(program_uuid),
             history_rows=SHOWN_ROWS + 1,
         )
