@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,10 +23,10 @@ from program_enrollments.limits import MOST_KEYS
 from program_enrollments.postgres.connect import connected
 from program_enrollments.postgres.session import Connection
 from program_linking import options
-from program_linking.files import is_same_file, read_file, report_file
+from program_linking.files import Save, is_same_file, read_file, report_file
 from program_linking.output import note, print_table
 from program_linking.results import MOST_ROWS, write_lines
-from program_linking.stopped import Stopped
+from program_linking.stopped import Stopped, TooLarge
 from program_linking.streams import write
 
 if TYPE_CHECKING:
@@ -95,15 +95,34 @@ def enroll(  # noqa: PLR0913 - the options of the verb
     with (
         report_file(errors, encoding) as save_errors,
         _enroller(program_uuid, course, {**way, "idp": idp, "dry_run": dry_run}, url, token) as write_rows,
+        _reported(rows, statuses, save_errors, dry_run=dry_run),
     ):
-        try:
-            for start in range(0, len(rows), MOST_KEYS):
-                statuses |= write_rows(rows[start : start + MOST_KEYS])
-        finally:
-            if statuses:
-                _print(rows, statuses, dry_run=dry_run)
-            save_errors(lambda file: write_lines(file, *_failed_lines(rows, statuses)))
+        _enroll_in_batches(write_rows, rows, statuses)
     return 1 if VERDICTS & set(statuses.values()) else 0
+
+
+@contextmanager
+def _reported(rows: Sequence[Row], statuses: Mapping[str, str], save_errors: Save, *, dry_run: bool) -> Iterator[None]:
+    """Report at the end what is done, if anything: the table first, and the file whatever becomes of the table."""
+    try:
+        yield
+    finally:
+        with ExitStack() as parts:
+            if statuses:
+                parts.callback(save_errors, lambda file: write_lines(file, *_failed_lines(rows, statuses)))
+                _print(rows, statuses, dry_run=dry_run)
+
+
+def _enroll_in_batches(write_rows: Enroll, rows: Sequence[Row], statuses: dict[str, str]) -> None:
+    """Write batch after batch, in halves of what turns out to be too large; no key is in two of them."""
+    size = MOST_KEYS
+    while batch := rows[len(statuses) : len(statuses) + size]:
+        try:
+            statuses |= write_rows(batch)
+        except TooLarge:
+            if len(batch) == 1:
+                raise
+            size = len(batch) // 2
 
 
 def _rows(

@@ -11,7 +11,7 @@ from program_linking.urls import base_url
 def is_uuid(name: str, text: str | None) -> str | None:
     """The text in a UUID's usual form; raise `BadParameter` if it is none."""
     try:
-        return text and str(UUID(text))
+        return None if text is None else str(UUID(text))
     except ValueError as error:
         raise typer.BadParameter(f"supplied {name} '{text}' is not a valid UUID") from error
 

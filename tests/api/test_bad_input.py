@@ -153,6 +153,13 @@ def test_body_that_is_no_text(value: object) -> None:
     assert answer["multiValueHeaders"]["Content-Type"] == ["application/json"]
 
 
+@pytest.mark.parametrize("name", ["path", "body", "query"])
+def test_fields_with_names_of_http(name: str) -> None:
+    """A field of a payload that is not known is named, also if HTTP has a part of that name."""
+    with pytest.raises(InvalidRequest, match=rf" {name}: is not known; the fields are program_uuid"):
+        lambda_handler(load_event("direct-link") | {name: "/links"}, invocation())
+
+
 def test_all_faults() -> None:
     """Several faults are told at once."""
     assert call_api(body(program_uuid="x", external_keys_to_usernames={"a": None, "b": ""}, dryrun=True)) == (

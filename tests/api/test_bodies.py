@@ -208,6 +208,8 @@ def test_bad_base64(text: str | None) -> None:
     [
         pytest.param("e", "is not the base64 that it is said to be", "body", id="base64"),
         pytest.param("ä", "is not the base64 that it is said to be", "body", id="ASCII"),
+        pytest.param("@@@@", "is not the base64 that it is said to be", "body", id="alphabet"),
+        pytest.param(f"@{encoded(b'{}')}", "is not the base64 that it is said to be", "body", id="alphabet, in part"),
         pytest.param(encoded(b'{"program_uuid": "\xff"}'), "is not UTF-8", "byte 19", id="UTF-8"),
     ],
 )

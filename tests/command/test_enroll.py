@@ -134,6 +134,30 @@ def test_what_cannot_be_a_provider(lms: Lms, enroll: Enroll) -> None:
     assert enrollments(lms) == []
 
 
+def test_files_of_the_run_before(lms: Lms, enroll: Enroll, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If nothing was done, `--errors` leaves its file as it was; if the table cannot be shown, it is written."""
+    failed = tmp_path / "failed.csv"
+    failed.write_text("of the run before")
+    lines = "student_key,status\ns1,active\n"
+    assert enroll(lines, "--course", "course-v1:No+Such+Course", "--errors", str(failed)).status == 2
+    assert failed.read_text() == "of the run before"
+    lms.course()
+    with Path("/dev/full").open("w") as full, monkeypatch.context() as streams:
+        streams.setattr("sys.stdout", full)
+        ended = enroll(lines, "--course", DEMO_COURSE, "--errors", str(failed))
+    assert (ended.status, ended.err) == (2, "Standard output cannot be written: No space left on device.\n")
+    assert failed.read_text().endswith("s1,active,,,not-in-program\n")
+
+
+def test_halves_of_what_is_too_large(lms: Lms, enroll: Enroll, gateway: str) -> None:
+    """Lines that are too many for a request of the API, by the length of their keys, go in several."""
+    keys = [f"{number:05}{'é' * 250}" for number in range(9_000)]
+    lines = "".join(f"{key},enrolled\n" for key in keys)
+    ended = enroll(f"student_key,status\n{lines}", "--url", gateway, "--curriculum", CURRICULUM, "--dry-run")
+    assert (ended.status, ended.err) == (0, "")
+    assert "9,000 of 9,000 keys: 9,000 as asked for" in ended.out
+
+
 def test_idp_is_for_programs(enroll: Enroll) -> None:
     """An identity provider together with a course is refused."""
     ended = enroll("student_key,status\ns1,active\n", "--course", "c", "--idp", "uni")

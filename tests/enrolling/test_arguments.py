@@ -49,12 +49,37 @@ ROW = ProgramRow("k", "enrolled", CURRICULUM)
             {"create": True, "update": False},
             "row 0: a new enrollment needs",
         ),
+        (PROGRAM, [ROW._replace(status=None)], {"create": True, "update": False}, "row 0: status None is not a string"),  # type: ignore[arg-type]
+        (PROGRAM, [tuple(ROW)], {"create": True, "update": False}, "row 0 is no ProgramRow"),
+        (PROGRAM, [CourseRow("k", "active")], {"create": False, "update": True}, "row 0 is no ProgramRow"),
+        (PROGRAM, "rows", {"create": True, "update": False}, "row 0 is no ProgramRow"),
+        (PROGRAM, None, {"create": True, "update": False}, "the rows are not a sequence"),
+        (PROGRAM, {"k": "enrolled"}, {"create": True, "update": False}, "the rows are not a sequence"),
+        (PROGRAM, [ROW], {"create": "no", "update": True}, "create 'no' is neither True nor False"),
+        (PROGRAM, [ROW], {"create": True, "update": 0}, "update 0 is neither"),
+        (PROGRAM, [ROW], {"create": True, "update": False, "dry_run": "false"}, "dry_run 'false' is neither"),
     ],
 )
 def test_refused(lms: Lms, program: str, rows: list[ProgramRow], options: dict[str, Any], reason: str) -> None:
     """What cannot be taken as given is refused before anything is read."""
     with pytest.raises(ValueError, match=reason):
         write_program_enrollments(lms.connection, program, rows, **options)
+
+
+@pytest.mark.parametrize(
+    ("course_key", "row", "reason"),
+    [
+        (DEMO_COURSE, CourseRow("k", "active", course_staff="false"), "row 0: course_staff 'false' is neither"),  # type: ignore[arg-type]
+        (DEMO_COURSE, CourseRow("k", "active", course_staff=1), "row 0: course_staff 1 is neither"),  # type: ignore[arg-type]
+        (None, CourseRow("k", "active"), "course_key None is not a string"),
+        (b"a/b/c", CourseRow("k", "active"), "course_key b'a/b/c' is not a string"),
+    ],
+)
+def test_refused_in_a_course(lms: Lms, course_key: Any, row: CourseRow, reason: str) -> None:  # noqa: ANN401
+    """A staff role is given only for what is true, and a course is named by a string."""
+    lms.course()
+    with pytest.raises(ValueError, match=reason):
+        write_program_course_enrollments(lms.connection, PROGRAM, course_key, [row], create=True, update=False)
 
 
 @pytest.mark.parametrize("course_key", ["course-v1:No+Such+Course", "", "x"])

@@ -63,6 +63,13 @@ LONGEST = "k" * 255
         ({"pairs": {None: "alice"}}, "the external user key None is not a string"),
         ({"pairs": [("k", "alice")]}, "external_keys_to_usernames is not a mapping"),
         ({"pairs": None}, "external_keys_to_usernames is not a mapping"),
+        ({"relink": "false"}, "relink 'false' is neither True nor False"),
+        ({"dry_run": 0}, "dry_run 0 is neither True nor False"),
+        ({"ignore_case": None}, "ignore_case None is neither True nor False"),
+        (
+            {"pairs": dict.fromkeys(map(str, range(10_001)), "alice")},
+            "10,001 external user keys are more than 10,000",
+        ),
         (
             {"pairs": {"k": "alice", "K": "bob"}, "ignore_case": True},
             "the external user keys 'k' and 'K' differ only in case",

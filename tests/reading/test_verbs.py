@@ -252,8 +252,8 @@ def test_a_question_that_cannot_be_is_refused(service: Connection) -> None:
     """A learner is asked for by one key or one username, within the limits of linking."""
     refused: dict[str, list[dict[str, Any]]] = {
         "either": [{}, {"external_user_key": "a", "username": "a"}],
-        "external_user_key": [{"external_user_key": key} for key in ("", "a\0", "a\ud800", "a" * 256)],
-        "username": [{"username": "a" * 151}],
+        "external_user_key": [{"external_user_key": key} for key in ("", "a\0", "a\ud800", "a" * 256, 7)],
+        "username": [{"username": "a" * 151}, {"username": 7}],
         "UUID": [{"username": "a", "program_uuid": "no-uuid"}],
     }
     for words, questions in refused.items():

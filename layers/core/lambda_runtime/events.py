@@ -131,7 +131,7 @@ def _text(event: Mapping[str, Any]) -> str | None:
     if not isinstance(body, str) or event.get("isBase64Encoded") is not True:
         return body if isinstance(body, str) else None
     try:
-        return base64.b64decode(body).decode()
+        return base64.b64decode(body, validate=True).decode()
     except UnicodeDecodeError as error:
         raise _undecodable("is not UTF-8", f"byte {error.start + 1}") from error
     except (binascii.Error, ValueError) as error:

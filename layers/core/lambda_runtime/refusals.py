@@ -149,4 +149,4 @@ def _naming(known: str, error: Mapping[str, Any]) -> InitErrorDetails:
 
 def _where(location: Sequence[str | int]) -> str:
     """Where in the request a fault is; it ends in [key] if that is a key itself and not the username beside it."""
-    return ".".join(map(shown, location[1:] if location[:1] in PARTS else location)) or "body"
+    return ".".join(map(shown, location[1:] if location[:1] in PARTS and location[1:] else location)) or "body"

@@ -50,6 +50,13 @@ def checked_text(name: str, text: object, longest: int) -> str:
     return text
 
 
+def checked_options(**options: object) -> None:
+    """Raise `ValueError` with its name for an option that is neither true nor false: `"false"` would count as true."""
+    for name, value in options.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} {value!r} is neither True nor False")  # noqa: TRY004 - as `checked_text`
+
+
 def checked_uuid(name: str, value: object) -> str:
     """The UUID in its usual spelling; raise `ValueError` with its name if it is none."""
     try:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from program_enrollments.errors import Refused
-from program_enrollments.limits import LONGEST_KEY, LONGEST_SLUG, MOST_KEYS, checked_text, checked_uuid
+from program_enrollments.limits import LONGEST_KEY, LONGEST_SLUG, MOST_KEYS, checked_options, checked_text, checked_uuid
 from program_enrollments.masters_track import KeptEnrollment
 
 
@@ -71,16 +71,19 @@ class Written:
         return len(self.verdicts)
 
 
-def checked[R: (ProgramRow, CourseRow)](rows: Sequence[R], *, create: bool, update: bool) -> list[R]:
+def checked[R: (ProgramRow, CourseRow)](rows: Sequence[R], kind: type[R], *, create: bool, update: bool) -> list[R]:
     """The rows, their curricula in the usual spelling; raise `ValueError` for what cannot be taken as given.
 
     A status that nobody knows is a verdict on its row instead.
     """
+    checked_options(create=create, update=update)
     if not (create or update):
         raise ValueError("give create, update or both")
+    if not isinstance(rows, Sequence):
+        raise ValueError("the rows are not a sequence")  # noqa: TRY004 - one exception for all that is refused
     if len(rows) > MOST_KEYS:
         raise ValueError(f"{len(rows):,} rows are more than {MOST_KEYS:,}")
-    return [_checked(number, row, create=create) for number, row in enumerate(rows)]
+    return [_checked(number, row, kind, create=create) for number, row in enumerate(rows)]
 
 
 def checked_slug(slug: str) -> str:
@@ -90,8 +93,14 @@ def checked_slug(slug: str) -> str:
     return slug
 
 
-def _checked[R: (ProgramRow, CourseRow)](number: int, row: R, *, create: bool) -> R:
+def _checked[R: (ProgramRow, CourseRow)](number: int, row: R, kind: type[R], *, create: bool) -> R:
+    if not isinstance(row, kind):
+        raise ValueError(f"row {number} is no {kind.__name__}")  # noqa: TRY004 - likewise
     checked_text(f"row {number}: student_key", row.student_key, LONGEST_KEY)
+    if not isinstance(row.status, str):
+        raise ValueError(f"row {number}: status {row.status!r} is not a string")  # noqa: TRY004 - likewise
+    if isinstance(row, CourseRow) and row.course_staff is not None:
+        checked_options(**{f"row {number}: course_staff": row.course_staff})
     if row.curriculum_uuid is not None:
         return row._replace(curriculum_uuid=checked_uuid(f"row {number}: curriculum_uuid", row.curriculum_uuid))
     if create and isinstance(row, ProgramRow):

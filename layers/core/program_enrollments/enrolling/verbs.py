@@ -19,7 +19,15 @@ from program_enrollments.enrolling.rows import (
     checked_slug,
 )
 from program_enrollments.errors import Contention, NoIdentities, NonExistentCourse, Refused
-from program_enrollments.limits import LONGEST_COURSE_KEY, LONGEST_KEY, caseless, checked_text, checked_uuid, fault
+from program_enrollments.limits import (
+    LONGEST_COURSE_KEY,
+    LONGEST_KEY,
+    caseless,
+    checked_options,
+    checked_text,
+    checked_uuid,
+    fault,
+)
 from program_enrollments.masters_track import KeptEnrollment
 from program_enrollments.postgres.encodings import unstorable
 from program_enrollments.postgres.savepoints import write_each
@@ -61,7 +69,8 @@ def write_program_enrollments(  # noqa: PLR0913 - the options of the request, by
     rows that cannot be taken, `NoIdentities` if `idp` is given and the LMS has no single sign-on, and what
     `link_program_enrollments` raises about the database.
     """
-    rows = checked(rows, create=create, update=update)
+    rows = checked(rows, ProgramRow, create=create, update=update)
+    checked_options(dry_run=dry_run)
     keys = [row.student_key for row in rows]
     request = Request(checked_uuid("program_uuid", program_uuid), "", keys)
     idp = None if idp is None else checked_slug(idp)
@@ -93,7 +102,10 @@ def write_program_course_enrollments(  # noqa: PLR0913 - the options of the requ
     Whether the course belongs to the program is not known to the database, and not checked. Options and errors are
     those of `write_program_enrollments`; raise `NonExistentCourse` if the LMS does not know the course.
     """
-    rows = checked(rows, create=create, update=update)
+    rows = checked(rows, CourseRow, create=create, update=update)
+    checked_options(dry_run=dry_run)
+    if not isinstance(course_key, str):
+        raise ValueError(f"course_key {course_key!r} is not a string")  # noqa: TRY004 - as `checked`
     if fault(course_key, LONGEST_COURSE_KEY):
         raise NonExistentCourse(course_key)
     keys = [row.student_key for row in rows]
@@ -118,15 +130,16 @@ def get_users_by_external_keys(
     """The id of the account by which the SAML provider with the slug `idp` knows each key; None if there is none.
 
     Keys match whatever their case, as in Open edX's function of this name; two identities that differ only in case
-    count as none. Raise `NoIdentities` if the LMS has no single sign-on.
+    count as none. Raise `ValueError` for what is no sequence of keys or no slug, `NoIdentities` if the LMS has no
+    single sign-on, and what `link_program_enrollments` raises about the database.
     """
-    for key in external_user_keys:
-        checked_text("the external user key", key, LONGEST_KEY)
-    idp = checked_slug(idp)
+    if isinstance(external_user_keys, str) or not isinstance(external_user_keys, Sequence):
+        raise ValueError("the external user keys are not a sequence of strings")  # noqa: TRY004 - as `checked`
+    keys = [checked_text("the external user key", key, LONGEST_KEY) for key in external_user_keys]
+    slug = checked_slug(idp)
     session = Session(connection, time.monotonic() + seconds)
-    with session.transaction(commit=False):
-        identities = _identities(session, idp, external_user_keys)
-    return {key: identities.get(caseless(key)) for key in external_user_keys}
+    identities = session.transact(lambda: _identities(session, slug, keys), commit=False)
+    return {key: identities.get(caseless(key)) for key in keys}
 
 
 def _org(course_key: str) -> str:

@@ -6,7 +6,15 @@ from functools import partial
 from uuid import UUID
 
 from program_enrollments.errors import ConnectionLost, Contention, DatabaseNotReady
-from program_enrollments.limits import LONGEST_KEY, LONGEST_USERNAME, alike, checked_text, checked_uuid
+from program_enrollments.limits import (
+    LONGEST_KEY,
+    LONGEST_USERNAME,
+    MOST_KEYS,
+    alike,
+    checked_options,
+    checked_text,
+    checked_uuid,
+)
 from program_enrollments.linking import queries
 from program_enrollments.linking.batch import link_batch
 from program_enrollments.linking.decisions import Batch
@@ -38,11 +46,13 @@ def link_program_enrollments(  # noqa: PLR0913 - the options of the request, by 
     - `ignore_case`: external user keys match whatever their case; an exact match goes first.
     - `seconds`: how long the batch may take. One that takes longer is rolled back.
 
-    The connection must not be in a transaction; the batch is one. Raise `ValueError` for what is no UUID, for a key or
-    a username that is no string of the length that its column takes, and for two keys that are one if case is ignored;
+    The connection must not be in a transaction; the batch is one. Raise `ValueError` for what is no UUID, for an option
+    that is neither true nor false, for more than 10,000 keys, for a key or a username that is no string of the length
+    that its column takes, and for two keys that are one if case is ignored;
     `ConnectionLost` if the connection went away and nothing was changed, `LinkingUnavailable` if time ran out or the
     outcome of COMMIT is unknown, and `DatabaseNotReady` if tables or privileges are missing.
     """
+    checked_options(relink=relink, dry_run=dry_run, ignore_case=ignore_case)
     curriculum = None if curriculum_uuid is None else checked_uuid("curriculum_uuid", curriculum_uuid)
     batch = Batch(checked_uuid("program_uuid", program_uuid), curriculum, external_keys_to_usernames, relink)
     _check_pairs(external_keys_to_usernames, ignore_case=ignore_case)
@@ -68,6 +78,8 @@ def check_database(connection: Connection, seconds: float = LONGEST_SECONDS) -> 
 def _check_pairs(external_keys_to_usernames: Mapping[str, str], *, ignore_case: bool) -> None:
     if not isinstance(external_keys_to_usernames, Mapping):
         raise ValueError("external_keys_to_usernames is not a mapping")  # noqa: TRY004 - as `checked_text`
+    if len(external_keys_to_usernames) > MOST_KEYS:
+        raise ValueError(f"{len(external_keys_to_usernames):,} external user keys are more than {MOST_KEYS:,}")
     for key, username in external_keys_to_usernames.items():
         checked_text("the external user key", key, LONGEST_KEY)
         if username is None:

@@ -7,7 +7,7 @@ from typing import Any, cast, get_args
 from uuid import UUID
 
 from program_enrollments.errors import Contention, LinkingUnavailable
-from program_enrollments.limits import LONGEST_KEY, LONGEST_USERNAME, fault
+from program_enrollments.limits import LONGEST_KEY, LONGEST_USERNAME, checked_text, checked_uuid
 from program_enrollments.postgres.encodings import unstorable
 from program_enrollments.postgres.session import Connection, Session
 from program_enrollments.reading import queries
@@ -67,8 +67,8 @@ def read_enrollments(  # noqa: PLR0913 - the filters, by name
     if status not in {None, *get_args(Status)}:
         raise ValueError(f"status={status} is none that an enrollment has")
     question = {
-        "program_uuid": _uuid(program_uuid),
-        "curriculum_uuid": _uuid(curriculum_uuid),
+        "program_uuid": checked_uuid("program_uuid", program_uuid),
+        "curriculum_uuid": _uuid("curriculum_uuid", curriculum_uuid),
         "waiting": waiting,
         "status": status,
         "direction": 1 if before is None else -1,
@@ -98,15 +98,18 @@ def read_learner(
     """
     if (external_user_key is None) == (username is None):
         raise ValueError("a learner has either an external_user_key or a username")
-    _refuse_faulty("external_user_key", external_user_key, LONGEST_KEY)
-    _refuse_faulty("username", username, LONGEST_USERNAME)
+    program = _uuid("program_uuid", program_uuid)
+    if username is None:
+        checked_text("external_user_key", external_user_key, LONGEST_KEY)
+    else:
+        checked_text("username", username, LONGEST_USERNAME)
     with _reading(connection, seconds) as session:
         unheld = unstorable(session, [name for name in (external_user_key, username) if name])
         read = session.query(
             queries.LEARNER,
             external_user_key=None if external_user_key in unheld else external_user_key,
             username=None if username in unheld else username,
-            program_uuid=_uuid(program_uuid),
+            program_uuid=program,
             history_rows=SHOWN_ROWS + 1,
         )
     held, similar = _keys_by(read["held"]), _keys_by(read["similar"])
@@ -136,13 +139,8 @@ def _reading(connection: Connection, seconds: float) -> Iterator[Session]:
         raise LinkingUnavailable("The database did not answer in time. Ask again, or for less.") from error
 
 
-def _uuid(value: UUID | str | None) -> str | None:
-    return None if value is None else str(UUID(str(value)))
-
-
-def _refuse_faulty(name: str, text: str | None, longest: int) -> None:
-    if text is not None and (what := fault(text, longest)):
-        raise ValueError(f"{name} {what}")
+def _uuid(name: str, value: UUID | str | None) -> str | None:
+    return None if value is None else checked_uuid(name, value)
 
 
 def _windows(page_size: int, after: int | None, before: int | None) -> list[tuple[int, int]]:
