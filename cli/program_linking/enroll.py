@@ -19,7 +19,7 @@ from program_enrollments import (
 )
 from program_enrollments.enrolling.rows import CourseRow, ProgramRow, Verdict, Written, checked_slug
 from program_enrollments.enrollment_files import read_course_rows, read_program_rows
-from program_enrollments.limits import MOST_KEYS
+from program_enrollments.limits import LONGEST_COURSE_KEY, MOST_KEYS, fault
 from program_enrollments.postgres.connect import connected
 from program_enrollments.postgres.session import Connection
 from program_linking import options
@@ -41,6 +41,12 @@ type Row = ProgramRow | CourseRow
 type Enroll = Callable[[Sequence[Any]], Mapping[str, str]]
 
 
+def _is_course_key(text: str | None) -> str | None:
+    if text is not None and (why := fault(text, LONGEST_COURSE_KEY)):
+        raise typer.BadParameter(f"the course key {why}")
+    return text
+
+
 def _is_slug(text: str | None) -> str | None:
     try:
         return None if text is None else checked_slug(text)
@@ -52,7 +58,10 @@ File = Annotated[
     str, typer.Option("--csv", metavar="FILE", help="Read student_key,status,… from this file, - for standard input.")
 ]
 Course = Annotated[
-    str | None, typer.Option(metavar="KEY", help="Write places in this course, instead of in the program.")
+    str | None,
+    typer.Option(
+        metavar="KEY", callback=_is_course_key, help="Write places in this course, instead of in the program."
+    ),
 ]
 Create = Annotated[bool, typer.Option("--create", help="Only make enrollments that are not there.")]
 Update = Annotated[bool, typer.Option("--update", help="Only change enrollments that are there.")]

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from program_enrollments import NoSuchLearner, read_enrollments, read_learner, read_programs
+from program_enrollments import NoSuchLearner, check_database, read_enrollments, read_learner, read_programs
 from program_enrollments.postgres.connect import connected
 from program_enrollments.postgres.session import Connection
 from program_enrollments.reading.answers import Learner, ListedEnrollment, Program
@@ -37,6 +37,7 @@ def reader(url: str | None, token: str | None) -> Iterator[Reader]:
             yield Reader(partial(_programs_by_api, api), partial(_pages_by_api, api), partial(_learner_by_api, api))
     else:
         with connected() as connection:
+            check_database(connection)
             yield Reader(
                 partial(read_programs, connection),
                 partial(_pages_in_database, connection),

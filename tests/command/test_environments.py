@@ -32,12 +32,28 @@ API = "https://abcdef1234.execute-api.eu-west-1.amazonaws.com/v1"
         pytest.param('env -i PATH="$PATH" program-linking --help', 0, "", id="nothing set"),
         pytest.param("COLUMNS=² LINES=-1 TERMINAL_WIDTH=x TERM=x {link} --help", 0, "", id="impossible sizes"),
         pytest.param("LC_ALL=nonsense PYTHONIOENCODING=ascii {link} é:ë", 1, "", id="a terminal without letters"),
+        pytest.param("program-linking show > /dev/full", 2, "No space left", id="show on a full disk"),
+        pytest.param("program-linking show >&-", 2, "Standard output is closed.", id="show to closed output"),
+        pytest.param("program-linking show --key $'\\xff' 2>&-", 2, "", id="show with everything amiss"),
+        pytest.param("{enroll} > /dev/full", 2, "No space left", id="enroll on a full disk"),
+        pytest.param("{enroll} >&- 2>&-", 2, "", id="enroll with all closed"),
+        pytest.param("{enroll} <&-", 2, "Nothing was sent.\nthe file is empty", id="enroll from closed input"),
+        pytest.param(
+            "{enroll} --course $'\\xff'", 2, "the course key has a lone surrogate", id="a course that is no text"
+        ),
+        pytest.param("program-linking grants a > /dev/full", 2, "No space left", id="grants on a full disk"),
+        pytest.param("program-linking grants a | true", 0, "", id="grants to a reader that ends"),
+        pytest.param(
+            "PGUSER=postgres program-linking migrate > /dev/full", 2, "No space left", id="migrate on a full disk"
+        ),
     ],
 )
-def test_shells(lms: Lms, tmp_path: Path, shell: str, status: int, says: str) -> None:
+def test_shells(lms: Lms, shell: str, status: int, says: str) -> None:
     """Whatever a shell hands over, the status is what it says, and there is no traceback."""
+    link = f"program-linking link {PROGRAM}"
+    enroll = f"printf 'student_key,status\\ns1,active\\n' | program-linking enroll {PROGRAM} --csv - --update"
     ended = subprocess.run(
-        ["/bin/bash", "-c", shell.format(link=f"program-linking link {PROGRAM}")],
+        ["/bin/bash", "-c", shell.format(link=link, enroll=enroll)],
         env=os.environ | {"PATH": f"{Path(COMMAND).parent}:{os.environ['PATH']}"},
         capture_output=True,
         stdin=subprocess.DEVNULL,
@@ -75,6 +91,63 @@ def test_arguments(lms: Lms, link: Link, arguments: list[str], says: str) -> Non
     assert (ended.status, says in ended.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--csv", "/"], "/ cannot be read: Is a directory."),
+        (["--csv", "nowhere/a.csv"], "nowhere/a.csv cannot be read: No such file or directory."),
+        (["--csv", "/dev/zero"], "/dev/zero is larger than 200 MB."),
+        (["--errors", "nowhere/a.csv"], "nowhere/a.csv cannot be written: No such file or directory."),
+        (["--errors", "/dev/full"], "/dev/full cannot be written: No space left on device."),
+        (["--errors", "{file}"], "--errors would overwrite the file that --csv reads."),
+        (["--course", "\udcff"], "the course key has a lone surrogate"),
+        (["--course", ""], "the course key is empty"),
+        (["--course", "c" * 256], "the course key is longer than 255 characters"),
+        (["--course", "a/b/c"], "The LMS does not know the course a/b/c"),
+        (["--curriculum", "c"], "is not a valid UUID"),
+        (["--idp", "\udcff"], "has a lone surrogate"),
+        (["--url", "https://\udcff"], "has more than a host, a port and the API's stage"),
+        (["--url", "http://127.0.0.1:1"], "cannot be reached: "),
+        (["--token", "two words"], "this is not a token"),
+        (["--relink"], "No such option: --relink"),
+    ],
+)
+def test_arguments_of_enroll(
+    lms: Lms,
+    tmp_path: Path,
+    arguments: list[str],
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What enrolling cannot read, write or understand is said, the status is 2, and no row is left out in silence."""
+    file = tmp_path / "enrollments.csv"
+    file.write_text("student_key,status\ns1,ended\n", encoding="utf-8")
+    given = [argument.format(file=file) for argument in arguments]
+    csv = [] if "--csv" in given else ["--csv", str(file)]
+    assert run(["enroll", PROGRAM, "--update", *csv, *given]) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--key", ""], "--key is empty"),
+        (["--key", "\udcff"], "--key has a lone surrogate"),
+        (["--username", "u" * 151], "--username is longer than 150 characters"),
+        (["--key", "a", "--username", "b"], "Give either --key or --username."),
+        (["--key", "a", "--program", "p"], "is not a valid UUID"),
+        (["p"], "is not a valid UUID"),
+        (["--waiting"], "name it"),
+        (["--url", "http://127.0.0.1:1"], "cannot be reached: "),
+        (["--url", "https://\udcff"], "has more than a host, a port and the API's stage"),
+    ],
+)
+def test_arguments_of_show(lms: Lms, arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What showing cannot understand or reach is said, and the status is 2."""
+    assert run(["show", *arguments]) == 2
+    assert says in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["lnk"], ["grants", "\udcff"], ["grants", ""], ["grants"], ["--nonsense"]])
 def test_other_verbs(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """What no verb understands is refused in a line, with where to look."""
@@ -104,9 +177,13 @@ def test_other_verbs(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
     ],
 )
 def test_api_surroundings(
-    link: Link, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], says: str
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, str],
+    says: str,
 ) -> None:
-    """What is wrong with proxies, certificates, AWS settings or a token is said."""
+    """What is wrong with proxies, certificates, AWS settings or a token is said by each verb."""
     (tmp_path / "broken").write_text("[default\naws_access_key_id", encoding="utf-8")
     (tmp_path / "not-text").write_bytes(b"[default]\nregion = \xff\n")
     for variable in [name for name in os.environ if name.startswith("AWS_")]:
@@ -116,9 +193,18 @@ def test_api_surroundings(
         nothing["PROGRAM_LINKING_TOKEN"] = "token"  # noqa: S105 - it is none
     for name, value in {**nothing, **changes}.items():
         monkeypatch.setenv(name, value.format(tmp_path))
-    ended = link("student-001:alice", "--url", API)
-    assert (ended.status, ended.out) == (2, "")
-    assert says in ended.err
+    file = tmp_path / "enrollments.csv"
+    file.write_text("student_key,status\ns1,ended\n", encoding="utf-8")
+    for verb in (
+        ["link", PROGRAM, "student-001:alice"],
+        ["show"],
+        ["enroll", PROGRAM, "--csv", str(file), "--update"],
+        ["roster", "list", PROGRAM],
+    ):
+        status = run([*verb, "--url", API])
+        out, err = capsys.readouterr()
+        assert (status, out) == (2, "")
+        assert says in err
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

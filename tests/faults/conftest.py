@@ -12,6 +12,8 @@ from local.postgres import Cluster, embedded_cluster
 from local.proxy import Proxy, proxy
 from program_enrollments import connect
 from program_enrollments.migrate import migrate
+from tests.faults.environments import Servers
+from tests.faults.environments import servers as start_servers
 
 # A killed process leaves to the kernel what it wrote, so that nothing waits for the disk; but it must be written.
 SURVIVES_ITS_PROCESSES = ("fsync=off", "synchronous_commit=on", "full_page_writes=on")
@@ -23,6 +25,13 @@ def broken_sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
     yield
     gc.collect()
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """The servers that the table of broken environments leads to."""
+    with start_servers() as servers:
+        yield servers
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,9 @@ does one thing that needs the database, and holds that the door says one line th
 - a direct invocation: `LinkingUnavailable` or `DatabaseNotReady` with that message, and the same record;
 - the command: exit status 2, that line on standard error, and no traceback.
 
+That holds for linking, for enrolling, and for reading unless the row is one of `READS`. Rows of `LOGS_IN` are about
+what comes after the login. `SLOW` ones take as long as PGCONNECT_TIMEOUT, which is a second at least.
+
 Rows with `aws` are about variables that only the Lambda reads; `servers()` is to be started once for all rows. What
 only the command can meet (full disks, closed streams) is in its own tests.
 """
@@ -64,13 +67,21 @@ DATABASES = (
 )
 
 
+def use(variables: Variables, environment: pytest.MonkeyPatch) -> None:
+    """Set the variables, and unset those that are None."""
+    for name, value in variables.items():
+        if value is None:
+            environment.delenv(name, raising=False)
+        else:
+            environment.setenv(name, value)
+
+
 @contextmanager
 def servers() -> Iterator[Servers]:
     """Start the server that the rows lead to, with its roles, and with databases of several encodings."""
     rules = ("host all postgres all trust", "host all stranger all reject", "host all all all scram-sha-256")
     with embedded_cluster(rules=rules) as cluster, pytest.MonkeyPatch.context() as environment:
-        for name, value in {**dict.fromkeys(VARIABLES, ""), **cluster.environment}.items():
-            environment.setenv(name, value)
+        use({**dict.fromkeys(VARIABLES, ""), **cluster.environment}, environment)
         with connect() as administrator:
             for statement in (ROLES, *DATABASES):
                 administrator.run(statement)
@@ -262,3 +273,7 @@ ENVIRONMENTS: dict[str, Row] = {
         AWS_DEFAULT_REGION="eu-west-1",
     ),
 }
+
+READS = {"read-only by options", "read-only by role"}
+LOGS_IN = READS | {"database empty", "no privileges", "schema elsewhere"}
+SLOW = {name for name in ENVIRONMENTS if name.startswith("silent")}

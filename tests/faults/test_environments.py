@@ -9,10 +9,11 @@ import pytest
 from functions.link.app import lambda_handler
 from lambda_runtime.connection import _secrets, forget_connection
 from local.invocation import invocation
-from local.lms import Lms
+from local.lms import CURRICULUM, PROGRAM, Lms
 from program_enrollments import DatabaseNotReady, LinkingUnavailable, connect
-from tests.faults.environments import ENVIRONMENTS, Servers, Variables
-from tests.faults.environments import servers as start_servers
+from tests.enrolling.conftest import call
+from tests.faults.environments import ENVIRONMENTS, READS, SLOW, Servers, use
+from tests.reading.conftest import ask
 from tests.support import Printed, load_event
 
 PASSWORDS = {
@@ -25,13 +26,6 @@ PASSWORDS = {
     "only what SASLprep drops": "\u00ad",
     "a space of no width": "a\u200bb",
 }
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    """The servers that the rows lead to."""
-    with start_servers() as servers:
-        yield servers
 
 
 @pytest.fixture
@@ -48,13 +42,9 @@ def cold(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     _secrets.cache_clear()
 
 
-def use(variables: Variables, environment: pytest.MonkeyPatch) -> None:
-    """Set the variables, and unset those that are None."""
-    for name, value in variables.items():
-        if value is None:
-            environment.delenv(name, raising=False)
-        else:
-            environment.setenv(name, value)
+def errors_of(printed: Printed) -> list[str]:
+    """The reasons of the errors that were logged."""
+    return [record["reason"] for record in printed() if record.get("level") == "ERROR"]
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
@@ -69,11 +59,33 @@ def test_lambda(name: str, servers: Servers, cold: pytest.MonkeyPatch, printed: 
     message = json.loads(answer["body"])["message"]
     assert answer["statusCode"] == (503 if raised.type is LinkingUnavailable else 500)
     assert raised.type in {LinkingUnavailable, DatabaseNotReady}
-    errors = [record["reason"] for record in printed() if record.get("level") == "ERROR"]
+    errors = errors_of(printed)
     assert len(errors) == 2
     for said in (message, str(raised.value), *errors):
         assert re.search(row.says, said)
         assert "\n" not in said
+
+
+@pytest.mark.parametrize("name", [name for name in ENVIRONMENTS if name not in SLOW])
+def test_other_requests(name: str, servers: Servers, cold: pytest.MonkeyPatch, printed: Printed) -> None:
+    """Enrolling and reading say it as linking does; what only reads can be read from."""
+    row = ENVIRONMENTS[name]
+    new = {"student_key": "s1", "status": "enrolled", "curriculum_uuid": CURRICULUM}
+    with row.broken(servers) as variables:
+        use(variables, cold)
+        written = call("PUT", [new])
+        with pytest.raises((LinkingUnavailable, DatabaseNotReady)) as raised:
+            lambda_handler({"program_uuid": PROGRAM, "enrollments": [new], "create": True}, invocation(8_000))
+        read = [ask(path) for path in ("/programs", f"/programs/{PROGRAM}/enrollments", "/learners?username=alice")]
+    answers = [written, *((answer.status, answer.json) for answer in read)]
+    if name in READS:
+        assert [status for status, _ in answers] == [503, 200, 200, 404]
+        answers = answers[:1]
+    errors = errors_of(printed)
+    assert len(errors) == len(answers) + 1
+    assert {status for status, _ in answers} == {503 if raised.type is LinkingUnavailable else 500}
+    for said in (str(raised.value), *(answer["message"] for _, answer in answers), *errors):
+        assert re.search(row.says, said)
 
 
 @pytest.mark.parametrize("password", PASSWORDS.values(), ids=PASSWORDS)

@@ -40,7 +40,11 @@ def fail_with(lms: Lms, sqlstate: str) -> None:
         ("57P01", ConnectionLost, "first line"),
         ("58030", ConnectionLost, "first line"),
         ("42501", DatabaseNotReady, NOT_READY),
-        ("3F000", DatabaseNotReady, NOT_READY),
+        (
+            "3F000",
+            DatabaseNotReady,
+            "The database is not ready for linking: first line. Look at the role's search_path",
+        ),
     ],
 )
 def test_not_the_data(lms: Lms, other_session: Connection, sqlstate: str, kind: type[Exception], message: str) -> None:

@@ -29,6 +29,8 @@ def _not_ready(sqlstate: str, message: str) -> str:
     """What to do about text that cannot be read, or a missing table, column, privilege or schema."""
     if sqlstate.startswith("22"):  # no text is sent that the server cannot take: this one is the database's own
         return f"The database holds text that is not UTF-8: look at its encoding ({message})."
+    if sqlstate.startswith("3F"):
+        return f"The database is not ready for linking: {message}. Look at the role's search_path, and at PGOPTIONS."
     return (
         f"The database is not ready for linking: {message}. Run `python -m program_enrollments.migrate` against a"
         " database of your own; on Open edX's, look at the tables and at the grants of the service's role."
