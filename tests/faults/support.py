@@ -35,10 +35,11 @@ def wait_until(is_so: Callable[[], object], seconds: float = 5.0) -> float:
 
 
 def open_transactions(lms: Lms) -> list[list[Any]]:
-    """The transactions in the test's database, but for the LMS's own."""
+    """The clients' transactions in the test's database, but for the LMS's own."""
     return lms.run(
         "SELECT pid, state, wait_event_type, query FROM pg_stat_activity"
-        " WHERE datname = current_database() AND xact_start IS NOT NULL AND pid <> pg_backend_pid()"
+        " WHERE datname = current_database() AND backend_type = 'client backend' AND xact_start IS NOT NULL"
+        " AND pid <> pg_backend_pid()"
     )
 
 

@@ -139,7 +139,8 @@ def test_no_lock_outlives_it(lms: Lms, other_session: Connection, invoke: Invoke
     assert (
         lms.run("""
         SELECT application_name, state FROM pg_stat_activity
-        WHERE datname = current_database() AND (xact_start IS NOT NULL) AND pid <> pg_backend_pid()
+        WHERE datname = current_database() AND backend_type = 'client backend' AND xact_start IS NOT NULL
+            AND pid <> pg_backend_pid()
     """)
         == []
     )

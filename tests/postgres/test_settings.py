@@ -106,7 +106,11 @@ def link_cold() -> dict[str, Any]:
 
 def users(guarded: Connection) -> list[list[str]]:
     """As whom the service is connected."""
-    return list(guarded.run("SELECT usename FROM pg_stat_activity WHERE pid != pg_backend_pid() AND datid IS NOT NULL"))
+    return list(
+        guarded.run(
+            "SELECT usename FROM pg_stat_activity WHERE pid != pg_backend_pid() AND backend_type = 'client backend'"
+        )
+    )
 
 
 def test_password(guarded: Connection, cold: None, monkeypatch: pytest.MonkeyPatch) -> None:
