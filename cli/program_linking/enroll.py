@@ -17,9 +17,9 @@ from program_enrollments import (
     write_program_course_enrollments,
     write_program_enrollments,
 )
-from program_enrollments.enrolling.rows import CourseRow, ProgramRow, Verdict, Written, checked_slug
-from program_enrollments.enrollment_files import read_course_rows, read_program_rows
-from program_enrollments.limits import LONGEST_COURSE_KEY, MOST_KEYS, fault
+from program_enrollments.enrolling.rows import CourseRow, ProgramRow, Verdict, Written
+from program_enrollments.enrollment_files import read_enrollments
+from program_enrollments.limits import MOST_KEYS
 from program_enrollments.postgres.connect import connected
 from program_enrollments.postgres.session import Connection
 from program_linking import options
@@ -41,33 +41,8 @@ type Row = ProgramRow | CourseRow
 type Enroll = Callable[[Sequence[Any]], Mapping[str, str]]
 
 
-def _is_course_key(text: str | None) -> str | None:
-    if text is not None and (why := fault(text, LONGEST_COURSE_KEY)):
-        raise typer.BadParameter(f"the course key {why}")
-    return text
-
-
-def _is_slug(text: str | None) -> str | None:
-    try:
-        return None if text is None else checked_slug(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
 File = Annotated[
     str, typer.Option("--csv", metavar="FILE", help="Read student_key,status,… from this file, - for standard input.")
-]
-Course = Annotated[
-    str | None,
-    typer.Option(
-        metavar="KEY", callback=_is_course_key, help="Write places in this course, instead of in the program."
-    ),
-]
-Create = Annotated[bool, typer.Option("--create", help="Only make enrollments that are not there.")]
-Update = Annotated[bool, typer.Option("--update", help="Only change enrollments that are there.")]
-Idp = Annotated[
-    str | None,
-    typer.Option(metavar="SLUG", callback=_is_slug, help="Link new keys at once that this SAML provider knows."),
 ]
 Errors = Annotated[
     str | None, typer.Option(metavar="FILE", help="Write the lines that failed here, to be corrected and sent again.")
@@ -78,11 +53,11 @@ def enroll(  # noqa: PLR0913 - the options of the verb
     program_uuid: options.Program,
     *,
     csv: File,
-    course: Course = None,
-    create: Create = False,
-    update: Update = False,
+    course: options.Course = None,
+    create: options.Create = False,
+    update: options.Update = False,
     curriculum: options.Curriculum = None,
-    idp: Idp = None,
+    idp: options.Idp = None,
     errors: Errors = None,
     dry_run: options.DryRun = False,
     url: options.Url = None,
@@ -99,7 +74,7 @@ def enroll(  # noqa: PLR0913 - the options of the verb
     if course is not None and idp is not None:
         raise Stopped("--idp is for new enrollments in a program, not in a course.")
     way = {"create": create or not update, "update": update or not create}
-    rows, encoding = _rows(csv, course, curriculum, **way)
+    rows, encoding = _rows(csv, course, curriculum, create=way["create"])
     statuses: dict[str, str] = {}
     with (
         report_file(errors, encoding) as save_errors,
@@ -134,22 +109,12 @@ def _enroll_in_batches(write_rows: Enroll, rows: Sequence[Row], statuses: dict[s
             size = len(batch) // 2
 
 
-def _rows(
-    csv: str,
-    course: str | None,
-    curriculum: str | None,
-    *,
-    create: bool,
-    update: bool,  # noqa: ARG001 - the way
-) -> tuple[Sequence[Row], str]:
+def _rows(csv: str, course: str | None, curriculum: str | None, *, create: bool) -> tuple[Sequence[Row], str]:
     try:
-        if course is not None:
-            file = read_course_rows(read_file(csv), curriculum_uuid=curriculum)
-            return file.rows, file.layout.encoding
-        program_file = read_program_rows(read_file(csv), curriculum_uuid=curriculum, is_needed=create)
+        file = read_enrollments(read_file(csv), in_course=course is not None, curriculum_uuid=curriculum, create=create)
     except InvalidFile as error:
         raise Stopped(f"Nothing was sent.\n{error}") from error
-    return program_file.rows, program_file.layout.encoding
+    return file.rows, file.layout.encoding
 
 
 @contextmanager

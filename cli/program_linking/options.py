@@ -5,6 +5,8 @@ from uuid import UUID
 
 import typer
 
+from program_enrollments.enrolling.rows import checked_slug
+from program_enrollments.limits import LONGEST_COURSE_KEY, fault
 from program_linking.urls import base_url
 
 
@@ -29,6 +31,19 @@ def _is_token(token: str | None) -> str | None:
     if not (token.isascii() and token.isprintable() and " " not in token):
         raise typer.BadParameter("this is not a token")
     return token or None
+
+
+def _is_course_key(text: str | None) -> str | None:
+    if text is not None and (why := fault(text, LONGEST_COURSE_KEY)):
+        raise typer.BadParameter(f"the course key {why}")
+    return text
+
+
+def _is_slug(text: str | None) -> str | None:
+    try:
+        return None if text is None else checked_slug(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 Program = Annotated[
@@ -63,3 +78,15 @@ Csv = Annotated[
 ]
 IgnoreCase = Annotated[bool, typer.Option("--ignore-case", help="Keys match in upper and in lower case.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Report what would happen, and change nothing.")]
+Course = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY", callback=_is_course_key, help="Write places in this course, instead of in the program."
+    ),
+]
+Create = Annotated[bool, typer.Option("--create", help="Only make enrollments that are not there.")]
+Update = Annotated[bool, typer.Option("--update", help="Only change enrollments that are there.")]
+Idp = Annotated[
+    str | None,
+    typer.Option(metavar="SLUG", callback=_is_slug, help="Link new keys at once that this SAML provider knows."),
+]

@@ -1,20 +1,20 @@
 """`program-linking roster …`: files of any size, which the deployed service links on its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
 
 from program_enrollments import InvalidFile
-from program_enrollments.rosters import read_roster
 from program_linking import options
 from program_linking.files import is_same_file, read_file
 from program_linking.output import print_table
 from program_linking.roster_end import saving, show_end
+from program_linking.roster_kinds import KINDS, Name, foreign
 from program_linking.roster_wait import wait_for_end
 from program_linking.stopped import Stopped
 from program_linking.streams import write
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from program_linking.api import Api
     from program_linking.roster_api import Roster
 
+NUMBERS = ["keys", "done", "linked", "linked already", "written", "failed"]
 EXAMPLE = "Example: program-linking roster submit 5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a10 nightly.csv --wait --url URL"
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, epilog=EXAMPLE)
@@ -37,9 +38,10 @@ def _id(text: str) -> str:
 
 RosterId = Annotated[str, typer.Argument(metavar="ROSTER_ID", callback=_id, show_default=False)]
 File = Annotated[str, typer.Argument(metavar="FILE", help="A CSV file, - for standard input.", show_default=False)]
+KindOption = Annotated[Name, typer.Option("--kind", metavar="links|enrollments", help="What the lines are.")]
 HoldAbove = Annotated[
     float | None,
-    typer.Option(metavar="PERCENT", min=0, max=100, help="Link nothing if more of the keys than this would fail."),
+    typer.Option(metavar="PERCENT", min=0, max=100, help="Change nothing if more of the keys than this would fail."),
 ]
 Relink = Annotated[bool, typer.Option("--relink", help="Take enrollments from the accounts that hold them.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until it has ended, and show the results.")]
@@ -57,6 +59,11 @@ def submit(  # noqa: PLR0913 - the options of the verb
     curriculum: options.Curriculum = None,
     relink: Relink = False,
     ignore_case: options.IgnoreCase = False,
+    kind: KindOption = "links",
+    course: options.Course = None,
+    create: options.Create = False,
+    update: options.Update = False,
+    idp: options.Idp = None,
     dry_run: options.DryRun = False,
     wait: Wait = False,
     errors: Errors = None,
@@ -64,16 +71,20 @@ def submit(  # noqa: PLR0913 - the options of the verb
     url: options.Url = None,
     token: options.Token = None,
 ) -> int:
-    """Hand a file in; it is linked whether this command waits for it or not."""
+    """Hand a file in; the service works it off whether this command waits for it or not.
+
+    The file has external_user_key,lms_username as for link or, with --kind enrollments, what enroll takes.
+    """
     _refuse_overwriting(file, errors, results)
-    data = _checked(file, ignore_case=ignore_case)
-    choices = {"hold_above_percent": hold_above, "curriculum_uuid": curriculum}
-    switches = {"relink": relink, "ignore_case": ignore_case, "dry_run": dry_run}
+    choices = {"hold_above_percent": hold_above, "curriculum_uuid": curriculum, "course_key": course, "idp": idp}
+    switches = {"relink": relink, "ignore_case": ignore_case, "create": create, "update": update, "dry_run": dry_run}
     request = {
         "program_uuid": program_uuid,
+        "kind": kind,
         **{name: value for name, value in choices.items() if value is not None},
         **{name: True for name, value in switches.items() if value},
     }
+    data = _checked(file, kind, request)
     with saving(errors, results) as save, _api(url, token) as api:
         from program_linking.roster_api import submit  # noqa: PLC0415 - see _api
 
@@ -118,7 +129,7 @@ def list_rosters(
 
         rosters = list(islice(listed(api, program_uuid), most))
     rows = [[each.roster_id, each.state, each.created, *map(str, _numbers(each))] for each in rosters]
-    columns = ["roster_id", "state", "created", "keys", "done", "linked", "linked already", "failed"]
+    columns = ["roster_id", "state", "created", *NUMBERS]
     if rows:
         print_table(columns, rows)
     write([f"{len(rows):,} rosters.\n"])
@@ -190,11 +201,13 @@ def _follow(roster_id: str, url: str) -> str:
     return f"program-linking roster wait {roster_id} --url {url}"
 
 
-def _checked(file: str, *, ignore_case: bool) -> bytes:
+def _checked(file: str, kind: Name, request: Mapping[str, Any]) -> bytes:
     """The bytes of a file that the service will not refuse for what is in it."""
+    if unknown := foreign(kind, request):
+        raise Stopped(f"--kind {kind} has no {' and no '.join(unknown)}.")
     data = read_file(file)
     try:
-        read_roster(data, ignore_case=ignore_case)
+        KINDS[kind].check(data, request)
     except InvalidFile as error:
         raise Stopped(f"Nothing was sent.\n{error}") from error
     return data
@@ -209,7 +222,8 @@ def _refuse_overwriting(file: str | None, errors: str | None, results: str | Non
 
 def _numbers(roster: "Roster") -> list[object]:
     keys = "" if roster.keys is None else roster.keys
-    return [keys, roster.done, roster.linked, roster.already_linked, sum(roster.failed.values())]
+    done = [roster.done, roster.linked, roster.already_linked, roster.written]
+    return [keys, *done, sum(roster.failed.values())]
 
 
 def _show(roster: "Roster") -> None:
@@ -222,7 +236,7 @@ def _show(roster: "Roster") -> None:
         "handed in by": roster.submitted_by,
         "created": roster.created,
         "ended": roster.ended or "",
-        **dict(zip(["keys", "done", "linked", "linked already", "failed"], map(str, _numbers(roster)), strict=True)),
+        **dict(zip(NUMBERS, map(str, _numbers(roster)), strict=True)),
         "message": roster.message or "",
     }
     write(f"{name:15}{value}\n" for name, value in rows.items() if value)

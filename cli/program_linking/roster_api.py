@@ -29,6 +29,7 @@ class Roster(NamedTuple):
     done: int
     linked: int
     already_linked: int
+    written: int
     failed: Mapping[str, int]
     faults: list[str]
     fault_count: int

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from program_enrollments.rosters import COLUMNS, roster_lines
+from program_enrollments.csv_files import cells_at, read_records, required_names
 from program_linking.files import Save as SaveFile
 from program_linking.files import report_file
 from program_linking.output import print_table
+from program_linking.roster_kinds import KINDS
 from program_linking.stopped import Stopped
 from program_linking.streams import write
 
@@ -17,13 +18,12 @@ if TYPE_CHECKING:
 HAS_RESULTS = "failed.csv"
 RESUME = "What is done stays done. To go on: program-linking roster resume {roster.roster_id} --url {url}"
 ENDS = {
-    "held": "More keys would fail than --hold-above allows: nothing was linked. Correct the file, and submit it again.",
-    "refused": "The file is at fault: nothing was linked.",
+    "held": "More keys would fail than --hold-above allows: nothing was changed. Correct the file and submit it again.",
+    "refused": "The file is at fault: nothing was changed.",
     "stopped": f"The roster was stopped. {RESUME}",
     "failed": f"The roster broke off. {RESUME}",
 }
 
-# Writes the results of a roster into the files that were asked for.
 type Save = Callable[["Roster"], None]
 
 
@@ -67,15 +67,19 @@ def _save(roster: "Roster", part: str, save: SaveFile) -> None:
 def _print_failed(roster: "Roster") -> None:
     from program_linking.roster_api import result  # noqa: PLC0415 - likewise
 
-    _, lines = roster_lines(result(roster, "failed.csv"))
-    rows = [(line.external_user_key, line.lms_username, *line.cells[-2:]) for line in lines]
-    print_table([*COLUMNS, "code", "message"], rows)
+    columns = KINDS[roster.options["kind"]].columns(roster.options)
+    layout, records = read_records(result(roster, "failed.csv"), columns)
+    places = [layout.places[name] for name in required_names(columns)]
+    print_table(
+        [*required_names(columns), "code", "message"],
+        [(*cells_at(cells, places), *cells[-2:]) for _, cells in records],
+    )
 
 
 def _sum(roster: "Roster") -> str:
     is_dry = roster.state == "held" or bool(roster.options.get("dry_run"))
-    opening, verb = ("Dry run, nothing was changed. ", "to link") if is_dry else ("", "linked")
+    done = KINDS[roster.options["kind"]].done(roster, is_dry)
+    opening = "Dry run, nothing was changed. " if is_dry else ""
     codes = ", ".join(f"{number:,} {code}" for code, number in roster.failed.items())
     failed = f"{sum(roster.failed.values()):,} failed" + (f" ({codes})" if codes else "")
-    counts = f"{roster.linked:,} {verb}, {roster.already_linked:,} linked already, {failed}"
-    return f"{opening}{roster.done:,} of {roster.keys or 0:,} keys: {counts}.\n"
+    return f"{opening}{roster.done:,} of {roster.keys or 0:,} keys: {done}, {failed}.\n"

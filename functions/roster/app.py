@@ -11,13 +11,14 @@ from roster_function import bucket, routes
 from roster_function.arrival import arrive
 from roster_function.collect import collect
 from roster_function.kept import keep
+from roster_function.kinds import KINDS, USUAL
 from roster_function.plan import plan
 from roster_function.record import Phase
 from roster_function.trouble import note
 
 
-def _keep(roster_id: str, phase: str, batch: int, answer: Mapping[str, Any]) -> dict[str, Any]:
-    keep(roster_id, Phase(phase), batch, answer)
+def _keep(roster_id: str, phase: str, batch: int, answer: Mapping[str, Any], kind: str = USUAL) -> dict[str, Any]:
+    keep(roster_id, KINDS[kind], Phase(phase), batch, answer)
     return {}
 
 

@@ -45,4 +45,4 @@ def cohort(lms: Lms) -> Lms:
 @pytest.fixture
 def small_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests of four keys."""
-    monkeypatch.setattr(cutting, "LARGEST_ANSWER", 1_500)
+    monkeypatch.setattr(cutting, "LARGEST", 1_500)

@@ -15,6 +15,7 @@ from functions.roster.app import lambda_handler as roster_handler
 from local.invocation import invocation
 from local.lms import PROGRAM, Lms
 from roster_function import bucket
+from tests.rosters.described import check_answer
 
 BUCKET = "rosters"
 ACCOUNT = "111122223333"
@@ -74,7 +75,7 @@ def _send_all(items: Iterable[dict[str, Any]]) -> None:
             cause = json.dumps({"errorMessage": str(error), "errorType": type(error).__name__})
             step("note", roster_id=item["roster_id"], error={"Error": type(error).__name__, "Cause": cause})
             return
-        step("keep", **{name: item[name] for name in ("roster_id", "phase", "batch")}, answer=answer)
+        step("keep", **{name: item[name] for name in ("roster_id", "kind", "phase", "batch")}, answer=answer)
 
 
 def _through_json(value: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def arrive(event: dict[str, Any]) -> None:
 def call(
     method: str, path: str, body: object = None, query: dict[str, str] | None = None, **changes: object
 ) -> tuple[int, dict[str, Any]]:
-    """Call the API as API Gateway does; return status and answer."""
+    """Call the API as API Gateway does; return status and answer, which are as the OpenAPI document says."""
     event = {
         "resource": "/{proxy+}",
         "path": path,
@@ -132,7 +133,10 @@ def call(
         **changes,
     }
     answer = roster_handler(event, invocation())
-    return answer["statusCode"], json.loads(answer["body"])
+    status, said = answer["statusCode"], json.loads(answer["body"])
+    if "resource" not in changes:
+        check_answer(method, path, body, status, said)
+    return status, said
 
 
 def status(roster_id: str) -> dict[str, Any]:

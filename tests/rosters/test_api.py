@@ -12,6 +12,7 @@ import pytest
 from local.lms import CURRICULUM, PROGRAM, Lms
 from program_enrollments.limits import MOST_BYTES
 from roster_function import bucket
+from tests.rosters.described import document, operation_at, validator
 from tests.rosters.support import BUCKET, Machine, arrive, call, csv_of, drop, pairs, put_event, status
 
 ANOTHER = "8a6e1d5c-0b7f-4a39-b3a4-2f9d6c1e5b20"
@@ -22,6 +23,13 @@ def submit(**fields: object) -> dict[str, Any]:
     code, answer = call("POST", "/rosters", {"program_uuid": PROGRAM, **fields})
     assert code == 201
     return answer
+
+
+def is_described(body: object) -> bool:
+    """Whether the OpenAPI document allows a body."""
+    operation = operation_at("POST", "/rosters")
+    assert operation
+    return bool(validator(operation["requestBody"]).is_valid(body))
 
 
 def upload(answer: dict[str, Any], data: str) -> dict[str, Any]:
@@ -42,6 +50,7 @@ def test_a_roster_that_waits_for_its_file(rosters: Machine, cohort: Lms) -> None
     shown = status(answer["roster_id"])
     assert (shown["state"], shown["linked"], shown["submitted_by"]) == ("finished", 1, "arn:me")
     assert shown["options"] == {
+        "kind": "links",
         "relink": False,
         "dry_run": False,
         "ignore_case": True,
@@ -124,7 +133,7 @@ def test_paths_and_methods(rosters: Machine, method: str, path: str, status_code
     [
         ({}, "program_uuid: is required"),
         ({"program_uuid": "x"}, "program_uuid: must be a UUID"),
-        ({"program_uuid": PROGRAM, "relinck": True}, "relinck: is not known; the fields are relink, dry_run"),
+        ({"program_uuid": PROGRAM, "relinck": True}, "relinck: is not known; the fields are dry_run, curriculum_uuid"),
         ({"program_uuid": PROGRAM, "relink": "true"}, "relink: must be true or false"),
         ({"program_uuid": PROGRAM, "curriculum_uuid": None}, "curriculum_uuid: must be a UUID"),
         ({"program_uuid": PROGRAM, "hold_above_percent": -1}, "hold_above_percent: must be at least 0"),
@@ -140,6 +149,7 @@ def test_bad_bodies(rosters: Machine, body: object, message: str) -> None:
     """A body that is not as it should be is 400, with what is wrong and where."""
     code, answer = call("POST", "/rosters", body)
     assert code == 400
+    assert not is_described(body)
     assert any(f"{each['where']}: {each['what']}".startswith(message) for each in answer["details"])
 
 
@@ -167,6 +177,29 @@ def test_parameters_where_there_are_none(rosters: Machine) -> None:
     assert call("GET", f"/rosters/{roster_id}", query={"verbose": "1"})[0] == 400
     twice = {"program_uuid": [PROGRAM, ANOTHER]}
     assert call("GET", "/rosters", query={"program_uuid": PROGRAM}, multiValueQueryStringParameters=twice)[0] == 400
+
+
+def test_the_document_has_each_path() -> None:
+    """The OpenAPI document of a service with rosters has their paths, with the methods and answers of each."""
+    described = {
+        f"{method.upper()} {path}": list(operation["responses"])
+        for path, operations in document()["paths"].items()
+        if path.startswith("/rosters")
+        for method, operation in operations.items()
+    }
+    assert described == {
+        "POST /rosters": ["201", "400", "413", "500"],
+        "GET /rosters": ["200", "400", "500"],
+        "GET /rosters/{roster_id}": ["200", "400", "404", "500"],
+        "POST /rosters/{roster_id}/stop": ["200", "400", "404", "409", "500"],
+        "POST /rosters/{roster_id}/resume": ["200", "400", "404", "409", "500"],
+    }
+    listing = document()["paths"]["/rosters"]["get"]["parameters"]
+    assert [(each["name"], each.get("required", False)) for each in listing] == [
+        ("program_uuid", True),
+        ("page_size", False),
+        ("cursor", False),
+    ]
 
 
 def test_callers_by_token(rosters: Machine) -> None:

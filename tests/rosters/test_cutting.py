@@ -8,12 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.link.app import lambda_handler
+from lambda_runtime.rosters import LinkOptions
 from local.invocation import invocation
 from local.lms import PROGRAM, Lms
-from program_enrollments import link_program_enrollments
+from program_enrollments import InvalidFile, link_program_enrollments
 from program_enrollments.limits import LONGEST_KEY, LONGEST_USERNAME, MOST_KEYS
 from roster_function import cutting
-from roster_function.cutting import cut, oversized, repeated
+from roster_function.cutting import check_groups, cut
+from roster_function.links import grouping, weigh
 from tests.linking.test_meaning import World, build, contents, worlds
 from tests.rosters.support import Machine, arrive, csv_of, drop, result, status
 
@@ -28,8 +30,8 @@ rosters_of_anything = st.dictionaries(
 def test_nothing_is_lost_or_parted(pairs: dict[str, str], largest: int) -> None:
     """Each line is in one request, those of an account are in the same one and in their order, and each has room."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cutting, "LARGEST_ANSWER", largest)
-        requests = list(cut(pairs.items(), repeated(pairs.values())))
+        patch.setattr(cutting, "LARGEST", largest)
+        requests = list(map(dict, cut(pairs.items(), weigh, grouping(pairs.items(), LinkOptions()))))
     assert sorted(pair for request in requests for pair in request.items()) == sorted(pairs.items())
     for username in set(pairs.values()):
         having = [request for request in requests if username in request.values()]
@@ -39,14 +41,16 @@ def test_nothing_is_lost_or_parted(pairs: dict[str, str], largest: int) -> None:
     for request in requests:
         groups = dict.fromkeys(request.values(), 0)
         for key, username in request.items():
-            groups[username] += cutting.answer_bytes(key, username)
+            groups[username] += weigh((key, username))
         assert sum(groups.values()) <= largest or len(groups) == 1
 
 
 def test_an_account_on_too_many_lines() -> None:
     """An account of which the lines do not fit into one request is named."""
     pairs = {f"key{number}": "alice" for number in range(1_000)} | {"other": "bob", "another": "bob"}
-    assert oversized(pairs.items(), repeated(pairs.values())) == ["alice"]
+    with pytest.raises(InvalidFile) as refusal:
+        check_groups(pairs.items(), weigh, grouping(pairs.items(), LinkOptions()))
+    assert refusal.value.faults == ("alice is on more lines than one request can have",)
 
 
 @pytest.mark.parametrize("character", ["k", "é", "\U0001d55c", "\x01", '"'])
@@ -54,7 +58,7 @@ def test_the_largest_answers_fit(lms: Lms, character: str) -> None:
     """Whatever its keys and usernames are made of, and whyever they fail, the answer to a request fits into a state."""
     keys = [f"{number:06}" + character * (LONGEST_KEY - 6) for number in range(400)]
     for username in (character * LONGEST_USERNAME, "u"):
-        (request, *_) = cut([(key, username) for key in keys], frozenset())
+        request = dict(next(cut([(key, username) for key in keys], weigh, lambda _: None)))
         assert len(request) <= MOST_KEYS
         answer = link(request)
         assert len(answer["errors"]) == len(request)
@@ -65,7 +69,7 @@ def test_the_largest_messages_fit(lms: Lms) -> None:
     """With short keys, the holder's username and a course's key are what an answer is made of; it fits into a state."""
     holder = lms.user("h" * LONGEST_USERNAME)
     short = {f"{number:06}": f"u{number}" for number in range(2_000)}
-    (request, *_) = cut(short.items(), frozenset())
+    request = dict(next(cut(short.items(), weigh, lambda _: None)))
     for number, (key, username) in enumerate(request.items()):
         lms.user(username)
         curriculum = f"c0ffee00-0000-4000-8000-{number:012}"
@@ -99,7 +103,7 @@ def test_cutting_changes_nothing(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             cutting,
-            "LARGEST_ANSWER",
+            "LARGEST",
             max(largest, 400 * max(map(list(world.batch.values()).count, world.batch.values()))),
         )
         arrive(drop(csv_of(world.batch), relink=str(world.relink).lower()))

@@ -163,7 +163,7 @@ def test_options_as_metadata(rosters: Machine, cohort: Lms) -> None:
     """Options come as metadata, whatever the case and the tool's own metadata beside them."""
     arrive(drop("KEY0,user0\nkey1,user1", ignore_case="True", dry_run="false", mtime="1700000000"))
     roster_id = rosters.walk()["roster_id"]
-    assert status(roster_id)["options"] == {"relink": False, "dry_run": False, "ignore_case": True}
+    assert status(roster_id)["options"] == {"kind": "links", "relink": False, "dry_run": False, "ignore_case": True}
     assert linked(cohort) == 2
 
 
@@ -283,7 +283,7 @@ def keep_again(item: dict[str, Any]) -> None:
     """Keep another answer to a request, as if it had been sent twice at once and one of both had linked its keys."""
     keys = list(item["request"]["external_keys_to_usernames"])
     answer = {"program_uuid": PROGRAM, "linked": len(keys), "errors": {}, "error_codes": {}}
-    step("keep", roster_id=item["roster_id"], phase=item["phase"], batch=item["batch"], answer=answer)
+    step("keep", roster_id=item["roster_id"], kind="links", phase=item["phase"], batch=item["batch"], answer=answer)
 
 
 def test_what_the_machine_cannot_report(rosters: Machine, cohort: Lms) -> None:

@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path
 from pydantic import Field
 
+from lambda_runtime.fields import Slug
 from lambda_runtime.refusals import Problem, read
 from link_function import writing
 from link_function.enrollment_requests import (
@@ -21,7 +22,6 @@ from link_function.enrollment_requests import (
     NewProgramRowFields,
     ProgramRowFields,
     ProgramWriteRequest,
-    Slug,
     http_status,
 )
 from link_function.questions import JSON, Flag, Question, question

@@ -6,19 +6,16 @@ from uuid import UUID
 
 from pydantic import Field, RootModel, StringConstraints, model_validator
 
+from lambda_runtime.fields import CourseKey, Option, Slug
 from lambda_runtime.refusals import Fields, fault
-from link_function.requests import CODE_BYTES, LARGEST_ANSWER, ExternalUserKey, Option, answer_bytes
+from link_function.requests import CODE_BYTES, LARGEST_ANSWER, ExternalUserKey, answer_bytes
 from program_enrollments.enrolling.rows import CourseRow, ProgramRow, Written
-from program_enrollments.limits import LONGEST_COURSE_KEY, LONGEST_SLUG, MOST_KEYS
+from program_enrollments.limits import LONGEST_STATUS, MOST_KEYS
 
 KEY_DESCRIPTION = "The student's external user key."
 CURRICULUM_DESCRIPTION = "The curriculum; without it, all that the key has in the program."
 # A status that nobody knows is a verdict on its row, so that the words are not listed as the only ones.
-Status = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100)]
-Slug = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=LONGEST_SLUG, pattern=r"^[^\x00:]+$")]
-CourseKey = Annotated[
-    str, StringConstraints(strict=True, min_length=1, max_length=LONGEST_COURSE_KEY, pattern=r"^[^\x00]+$")
-]
+Status = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=LONGEST_STATUS)]
 
 
 def _text(uuid: UUID | None) -> str | None:

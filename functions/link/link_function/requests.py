@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
+from lambda_runtime.fields import Option
 from lambda_runtime.refusals import Fields, Text, fault, shown
 from program_enrollments import Code
 from program_enrollments.limits import LONGEST_KEY, LONGEST_USERNAME, MOST_KEYS, caseless
@@ -40,7 +41,6 @@ ExternalUserKey = Annotated[
 Username = Annotated[
     str, StringConstraints(strict=True, min_length=1, max_length=LONGEST_USERNAME, pattern=r"^[^\x00]+$")
 ]
-Option = Annotated[bool, Field(strict=True)]
 
 
 class LinkRequest(Fields):

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from lambda_runtime.rosters import NewEnrollments, NewLinks, State
 from roster_function import bucket, machine
 from roster_function.kept import count, kept
-from roster_function.options import RosterRequest
-from roster_function.record import RESUMABLE, RUNNING, Phase, Record, State, now
+from roster_function.options import options_of
+from roster_function.record import RESUMABLE, RUNNING, Phase, Record, now
 from roster_function.view import summary
 
 # So long after an attempt began, its execution is there or will never be.
@@ -22,7 +23,7 @@ class NotNow(Exception):
     """What is asked for does not fit the state that the roster is in; the message says so."""
 
 
-def submit(request: RosterRequest, caller: str) -> dict[str, Any]:
+def submit(request: NewLinks | NewEnrollments, caller: str) -> dict[str, Any]:
     """Make a roster that waits for its file; answer where to send the file."""
     roster_id, program_uuid = str(uuid4()), str(request.program_uuid)
     record = Record(
@@ -31,7 +32,7 @@ def submit(request: RosterRequest, caller: str) -> dict[str, Any]:
         submitted_by=caller,
         created=now(),
         file=f"rosters/{program_uuid}/{roster_id}.csv",
-        options=request.options,
+        options=options_of(request),
     )
     return {**view(bucket.enter(record)), "upload": bucket.upload(record.file)}
 

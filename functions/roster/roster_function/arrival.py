@@ -8,9 +8,10 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from lambda_runtime.observability import logger
 from lambda_runtime.refusals import InvalidRequest
+from lambda_runtime.rosters import EnrollmentOptions, LinkOptions, State
 from roster_function import bucket, machine
-from roster_function.options import Options, read_metadata
-from roster_function.record import Record, State, now
+from roster_function.options import read_metadata
+from roster_function.record import Record, now
 
 PLACE = re.compile(r"rosters/([^/]+)/.+")
 WRONG_PLACE = "this is not a place for rosters: put the file at rosters/{program_uuid}/{name}.csv"
@@ -67,10 +68,12 @@ def _begun(record: Record, head: Mapping[str, Any]) -> Record:
     return record.but(version=head.get("VersionId"), state=State.CHECKING, attempt=1, started=now())
 
 
-def _read(file: str, metadata: Mapping[str, str]) -> tuple[str, Options, list[str]]:
+def _read(file: str, metadata: Mapping[str, str]) -> tuple[str, LinkOptions | EnrollmentOptions, list[str]]:
     """The program and the options that an object is put for, and what is wrong with them."""
     place = PLACE.fullmatch(file)
-    program, options, faults = place[1] if place else "", Options(), []
+    program = place[1] if place else ""
+    options: LinkOptions | EnrollmentOptions = LinkOptions()
+    faults = []
     try:
         program = str(UUID(program))
     except ValueError:

@@ -3,9 +3,10 @@
 import os
 from typing import Any
 
+from lambda_runtime.rosters import Counts, State
 from roster_function import bucket
 from roster_function.kept import count, kept
-from roster_function.record import Counts, Phase, Record, State, now
+from roster_function.record import Phase, Record, now
 from roster_function.results import write_results
 from roster_function.view import mail, summary
 

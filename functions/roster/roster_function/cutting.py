@@ -1,76 +1,63 @@
-"""A roster cut into linking requests, each of which is answered within what a state of Step Functions can hold."""
+"""The lines of a roster cut into requests, each of which is asked and answered within what a state can hold."""
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-# A state holds 256 KiB; the rest is for what stands beside an answer.
-LARGEST_ANSWER = 240_000
-# What a failed key costs in an answer: itself three times, a username (its own, or that of the account that holds the
-# key), the words of the longest message and a code.
-KEY_COPIES = 3
-LONGEST_HOLDER = 150
-WORDS = 180
+from program_enrollments.errors import InvalidFile
 
-type Pair = tuple[str, str]
+# A state of Step Functions holds 256 KiB; the rest is for what stands beside a request or an answer.
+LARGEST = 240_000
+
+# How many bytes an item takes at most, in a request and in an answer.
+type Weigh[I] = Callable[[I], int]
+# What an item has in common with others, if they have to be in the same request.
+type Group[I] = Callable[[I], str | None]
 
 
-def cut(pairs: Iterable[Pair], together: frozenset[str]) -> Iterator[dict[str, str]]:
-    """Yield external keys with their usernames, so many at once that their answer fits, in the order of the roster.
+def cut[I](items: Iterable[I], weigh: Weigh[I], group: Group[I]) -> Iterator[list[I]]:
+    """Yield so many items at once as have room, in the order of the roster.
 
-    The lines of the accounts `together` follow behind all others, each account's in one request and in their order. If
-    these are the accounts that occur more than once, the outcome is that of a single batch, whatever is linked first.
+    Items of a group follow behind all others, each group's in one request and in their order.
     """
-    groups: dict[str, list[Pair]] = {}
-    yield from _packed(_singles(pairs, together, groups))
-    yield from _packed(groups.values())
+    groups: dict[str, list[I]] = {}
+    yield from _packed(_singles(items, group, groups), weigh)
+    yield from _packed(groups.values(), weigh)
 
 
-def repeated(usernames: Iterable[str]) -> frozenset[str]:
-    """The usernames that occur more than once."""
-    once: set[str] = set()
-    again: set[str] = set()
-    for username in usernames:
-        (again if username in once else once).add(username)
-    return frozenset(again)
-
-
-def oversized(pairs: Iterable[Pair], together: frozenset[str]) -> list[str]:
-    """Those of the accounts that have to stay together of which the lines do not fit into one request."""
+def check_groups[I](items: Iterable[I], weigh: Weigh[I], group: Group[I]) -> None:
+    """Raise `InvalidFile` that names the groups that do not fit into one request."""
     sizes: Counter[str] = Counter()
-    for key, username in pairs:
-        if username in together:
-            sizes[username] += answer_bytes(key, username)
-    return [username for username, size in sizes.items() if size > LARGEST_ANSWER]
+    for item in items:
+        if (name := group(item)) is not None:
+            sizes[name] += weigh(item)
+    if large := [name for name, size in sizes.items() if size > LARGEST]:
+        raise InvalidFile(*(f"{name} is on more lines than one request can have" for name in large))
 
 
-def answer_bytes(key: str, username: str) -> int:
-    """How many bytes a key takes in an answer at most, if it fails."""
-    return KEY_COPIES * _json_bytes(key) + max(_json_bytes(username), LONGEST_HOLDER) + WORDS
+def json_bytes(value: object) -> int:
+    """How many bytes a value takes in JSON, in the longer of the two ways to write it."""
+    return len(json.dumps(value))
 
 
-def _singles(pairs: Iterable[Pair], together: frozenset[str], groups: dict[str, list[Pair]]) -> Iterator[list[Pair]]:
-    """Yield the pairs one by one; put those that have to stay together aside."""
-    for pair in pairs:
-        if pair[1] in together:
-            groups.setdefault(pair[1], []).append(pair)
+def _singles[I](items: Iterable[I], group: Group[I], groups: dict[str, list[I]]) -> Iterator[list[I]]:
+    """Yield the items one by one; put those of groups aside."""
+    for item in items:
+        if (name := group(item)) is None:
+            yield [item]
         else:
-            yield [pair]
+            groups.setdefault(name, []).append(item)
 
 
-def _packed(groups: Iterable[list[Pair]]) -> Iterator[dict[str, str]]:
-    batch: dict[str, str] = {}
+def _packed[I](groups: Iterable[list[I]], weigh: Weigh[I]) -> Iterator[list[I]]:
+    batch: list[I] = []
     size = 0
     for group in groups:
-        group_size = sum(answer_bytes(key, username) for key, username in group)
-        if batch and size + group_size > LARGEST_ANSWER:
+        group_size = sum(map(weigh, group))
+        if batch and size + group_size > LARGEST:
             yield batch
-            batch, size = {}, 0
-        batch.update(group)
+            batch, size = [], 0
+        batch += group
         size += group_size
     if batch:
         yield batch
-
-
-def _json_bytes(text: str) -> int:
-    return len(json.dumps(text))

@@ -1,63 +1,58 @@
-"""What a roster may ask for, as fields of a request or as metadata of an object in S3."""
+"""What a roster asks for, as fields of a request or as metadata of an object in S3."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Annotated
-from uuid import UUID
 
-from pydantic import Field
-
-from lambda_runtime.refusals import Detail, Fields, InvalidRequest, read
+from lambda_runtime.refusals import Detail, InvalidRequest, read
+from lambda_runtime.rosters import EnrollmentOptions, LinkOptions, NewEnrollments, NewLinks
+from roster_function.kinds import KINDS, kind_of
 
 # As similar as this, a name is taken for a misspelt option.
 SIMILAR = 0.8
 TRUTH = {"true": True, "false": False}
 
-Switch = Annotated[bool, Field(strict=True)]
+
+def read_request(fields: object) -> NewLinks | NewEnrollments:
+    """Read the body of a request for a roster; raise `InvalidRequest`."""
+    return read(kind_of(fields).NEW, fields)
 
 
-class Options(Fields):
-    """How a roster is linked, as in a request; and from which share of failed keys on it is not linked at all."""
-
-    relink: Switch = False
-    dry_run: Switch = False
-    ignore_case: Switch = False
-    # They may be left out; null is refused, so that an option that nobody filled in cannot widen a roster.
-    curriculum_uuid: UUID = None  # type: ignore[assignment]
-    hold_above_percent: Annotated[float, Field(strict=True, ge=0, le=100, allow_inf_nan=False)] = None  # type: ignore[assignment]
+def options_of(request: NewLinks | NewEnrollments) -> LinkOptions | EnrollmentOptions:
+    """The options of a request."""
+    return KINDS[request.kind].OPTIONS(**request.model_dump(exclude={"program_uuid"}, exclude_unset=True))
 
 
-class RosterRequest(Options):
-    """A program, and how the roster that is about to come is to be linked."""
-
-    program_uuid: UUID
-
-    @property
-    def options(self) -> Options:
-        """The options of the request."""
-        return Options(**self.model_dump(exclude={"program_uuid"}, exclude_unset=True))
-
-
-def read_metadata(metadata: Mapping[str, str]) -> Options:
+def read_metadata(metadata: Mapping[str, str]) -> LinkOptions | EnrollmentOptions:
     """The options among the user metadata of an object; raise `InvalidRequest`.
 
-    Other metadata is ignored, for many tools add their own, unless it looks like a misspelt option.
+    Other metadata is ignored, for many tools add their own, unless it looks like an option that is misspelt, cut short
+    or another kind's.
     """
     texts = {name.lower().replace("-", "_"): text.strip() for name, text in metadata.items()}
-    known = Options.model_fields
-    misspelt = [
-        Detail(where=name, what=f"is not an option; {near[0].replace('_', '-')} is one")
-        for name in texts.keys() - known.keys()
-        if (near := get_close_matches(name, known, n=1, cutoff=SIMILAR))
+    model = kind_of(texts).OPTIONS
+    known = model.model_fields
+    foreign = {name for kind in KINDS.values() for name in kind.OPTIONS.model_fields} - known.keys()
+    wrong = [
+        Detail(where=name, what=what)
+        for name in sorted(texts.keys() - known.keys())
+        if (what := _amiss(name, known, foreign))
     ]
-    if misspelt:
-        raise InvalidRequest("The metadata has an option that is not known.", misspelt)
-    return read(Options, {name: _value(name, texts[name]) for name in texts.keys() & known.keys()})
+    if wrong:
+        raise InvalidRequest("The metadata has an option that is not known.", wrong)
+    return read(model, {name: _value(name, texts[name]) for name in known if name in texts})
+
+
+def _amiss(name: str, known: Iterable[str], foreign: Iterable[str]) -> str | None:
+    """What is amiss with metadata of a name that is no option; None if it is something else."""
+    if name in foreign:
+        return "is an option of another kind of roster"
+    near = [option for option in known if option.startswith(f"{name}_")] or get_close_matches(name, known, 1, SIMILAR)
+    return f"is not an option; {near[0].replace('_', '-')} is one" if near else None
 
 
 def _value(name: str, text: str) -> object:
     """The text of an option as the JSON value that it stands for; itself if it stands for none."""
-    if Options.model_fields[name].annotation is not float:
+    if name != "hold_above_percent":
         return TRUTH.get(text.lower(), text)
     try:
         return float(text)

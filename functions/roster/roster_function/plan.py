@@ -1,15 +1,14 @@
 """The machine's first step: the roster is checked whole and cut, and what still has to be sent is written down."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from lambda_runtime.rosters import State
 from program_enrollments.errors import InvalidFile
-from program_enrollments.rosters import read_roster
 from roster_function import bucket
-from roster_function.cutting import cut, oversized, repeated
 from roster_function.kept import kept
-from roster_function.record import Phase, Record, State
+from roster_function.record import Phase, Record
 
 BATCHES = "batches.jsonl"
 
@@ -52,36 +51,22 @@ def _checked(record: Record) -> Record:
 
 def write_requests(record: Record) -> tuple[int, int]:
     """Write the requests of a roster; return the number of its keys and theirs. Raise `InvalidFile`."""
-    pairs = read_roster(bucket.file(record), ignore_case=record.options.ignore_case).pairs
-    # Where an account may take a key from another one, what is linked first matters to lines of different accounts:
-    # they stay in the order of the file, and are sent one request after the other.
-    together = frozenset[str]() if record.options.relink else repeated(pairs.values())
-    if large := oversized(pairs.items(), together):
-        raise InvalidFile(*(f"{username} is on more lines than one request can have" for username in large))
+    count, asked = record.kind.requests(bucket.file(record), record.options)
     path = bucket.run(record.roster_id, BATCHES)
-    return len(pairs), bucket.write_lines(path, (_request(record, batch) for batch in cut(pairs.items(), together)))
-
-
-def _request(record: Record, external_keys_to_usernames: Mapping[str, str]) -> dict[str, Any]:
-    """What LinkFunction is asked for."""
-    options = record.options
-    asked = {
-        "curriculum_uuid": options.curriculum_uuid and str(options.curriculum_uuid),
-        "relink": options.relink,
-        "ignore_case": options.ignore_case,
-    }
-    return {
-        "program_uuid": record.program_uuid,
-        "external_keys_to_usernames": external_keys_to_usernames,
-        **{name: value for name, value in asked.items() if value},
-    }
+    return count, bucket.write_lines(path, ({"program_uuid": record.program_uuid, **request} for request in asked))
 
 
 def _write_pending(record: Record) -> int:
     """Write the items of the machine's map: the requests without a kept answer. Return how many there are."""
     done = kept(record.roster_id, record.phase)
     items = (
-        {"roster_id": record.roster_id, "phase": record.phase, "batch": number, "request": request}
+        {
+            "roster_id": record.roster_id,
+            "kind": record.options.kind,
+            "phase": record.phase,
+            "batch": number,
+            "request": request,
+        }
         for number, request in enumerate(_in_phase(record), start=1)
         if number not in done
     )
@@ -98,4 +83,4 @@ def _pending(record: Record) -> str:
 
 
 def _concurrency(record: Record) -> int:
-    return 1 if record.options.relink else int(os.environ["ROSTER_CONCURRENCY"])
+    return 1 if record.kind.is_in_order(record.options) else int(os.environ["ROSTER_CONCURRENCY"])

@@ -6,22 +6,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from roster_function.options import Options
-
-MOST_FAULTS = 20
-
-
-class State(StrEnum):
-    """Where a roster is on its way."""
-
-    WAITING = "waiting-for-file"
-    CHECKING = "checking"
-    LINKING = "linking"
-    FINISHED = "finished"
-    HELD = "held"
-    REFUSED = "refused"
-    STOPPED = "stopped"
-    FAILED = "failed"
+from lambda_runtime.rosters import MOST_FAULTS, Counts, EnrollmentOptions, LinkOptions, State
+from roster_function.kinds import KINDS, Kind
 
 
 class Phase(StrEnum):
@@ -33,17 +19,6 @@ class Phase(StrEnum):
 
 RUNNING = {State.CHECKING, State.LINKING}
 RESUMABLE = {State.STOPPED, State.FAILED}
-
-
-class Counts(BaseModel):
-    """How many keys came to what; `failed` has the number of each code."""
-
-    model_config = ConfigDict(frozen=True)
-
-    done: int = 0
-    linked: int = 0
-    already_linked: int = 0
-    failed: dict[str, int] = {}
 
 
 class Record(BaseModel):
@@ -60,7 +35,7 @@ class Record(BaseModel):
     submitted_by: str
     created: str
     file: str
-    options: Options = Options()
+    options: LinkOptions | EnrollmentOptions = LinkOptions()
     version: str | None = None
     state: State = State.WAITING
     phase: Phase = Phase.LINK
@@ -78,6 +53,11 @@ class Record(BaseModel):
     def execution(self) -> str:
         """The name of the execution that works on it."""
         return f"{self.roster_id}-{self.attempt}"
+
+    @property
+    def kind(self) -> Kind:
+        """What is done for it in the way of its kind."""
+        return KINDS[self.options.kind]
 
     def but(self, **changes: object) -> "Record":
         """The record with some fields changed."""

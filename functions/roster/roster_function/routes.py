@@ -3,18 +3,17 @@
 import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
-
-from pydantic import Field
 
 from lambda_runtime.bodies import read_json
 from lambda_runtime.events import caller, response, route_event
 from lambda_runtime.observability import report_failure
 from lambda_runtime.refusals import Detail, Fields, InvalidRequest, read
+from lambda_runtime.rosters import Listing
 from roster_function import api, bucket
 from roster_function.api import NoSuchRoster, NotNow
-from roster_function.options import RosterRequest
+from roster_function.options import read_request
 from roster_function.record import Record
 
 FAILED = "The service failed; its log says why. Asking again is safe."
@@ -22,14 +21,6 @@ ROSTER = re.compile(r"/rosters/([^/]+)(/stop|/resume)?")
 
 type Event = Mapping[str, Any]
 type Answer = tuple[HTTPStatus, dict[str, Any]]
-
-
-class Listing(Fields):
-    """The parameters of a list of rosters: a program, the size of a page, and where the last page ended."""
-
-    program_uuid: UUID
-    page_size: Annotated[int, Field(ge=1, le=100)] = 20
-    cursor: Annotated[str, Field(pattern=r"^\d{13}\.[0-9a-f-]{36}$")] = ""
 
 
 class NoParameters(Fields):
@@ -89,13 +80,13 @@ def _submit(event: Event, seen: Event) -> Answer:
     _parameters(event, NoParameters)
     if not seen["headers"]["content-type"] == "application/json":
         raise InvalidRequest("The body must be JSON.", [Detail(where="Content-Type", what="is not application/json")])
-    request = read(RosterRequest, read_json(seen["body"] or ""))
+    request = read_request(read_json(seen["body"] or ""))
     return HTTPStatus.CREATED, api.submit(request, _who(event))
 
 
 def _list(event: Event, _: Event) -> Answer:
     asked = _parameters(event, Listing)
-    return HTTPStatus.OK, api.listing(str(asked.program_uuid), asked.page_size, asked.cursor)
+    return HTTPStatus.OK, api.listing(str(asked.program_uuid), asked.page_size, asked.cursor or "")
 
 
 def _act(action: Callable[[Record], dict[str, Any]]) -> Callable[..., Answer]:

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from roster_function.record import Counts, Record, State
+from lambda_runtime.rosters import Counts, State
+from roster_function.record import Record
 
 WORDS = {
     State.FINISHED: "All lines were sent.",
-    State.HELD: "More keys would fail than it allows: nothing was linked.",
-    State.REFUSED: "The file is at fault: nothing was linked.",
+    State.HELD: "More keys would fail than it allows: nothing was changed.",
+    State.REFUSED: "The file is at fault: nothing was changed.",
     State.STOPPED: "It was stopped: what was done stays done. Resume it to go on.",
     State.FAILED: "It broke off: what was done stays done. Resume it to go on.",
 }
@@ -30,6 +31,7 @@ def mail(record: Record) -> dict[str, str]:
 def _lines(record: Record) -> list[str]:
     counts = record.counts or Counts()
     failed = ", ".join(f"{number:,} {code}" for code, number in counts.failed.items())
+    counted = ", ".join(f"{words}: {getattr(counts, name):,}" for name, words in record.kind.COUNTED.items())
     would = " (a dry run)" if record.options.dry_run or record.state is State.HELD else ""
     return [
         WORDS[record.state],
@@ -41,6 +43,6 @@ def _lines(record: Record) -> list[str]:
         f"Program: {record.program_uuid}",
         f"Handed in by: {record.submitted_by}",
         f"Keys: {record.keys or 0:,}, done: {counts.done:,}{would}",
-        f"Linked: {counts.linked:,}, linked already: {counts.already_linked:,}",
+        counted,
         f"Failed: {sum(counts.failed.values()):,}" + (f" ({failed})" if failed else ""),
     ]

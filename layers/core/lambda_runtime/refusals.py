@@ -44,6 +44,7 @@ SENTENCES = {
     "model_attributes_type": "must be a JSON object",
     "too_long": "must have at most {max_length} entries: send the keys in several batches",
     "answer_too_large": "the answer might not fit into 6 MB: send the keys in several batches",
+    "idp_in_course": "idp is for new enrollments in a program, not in a course",
     "neither_way": "must have create, update or both",
     "no_curriculum": "each row needs a curriculum_uuid to be created",
     "list_type": "must be a list",

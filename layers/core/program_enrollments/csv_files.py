@@ -93,7 +93,7 @@ def read_records(data: bytes, columns: Sequence[Column]) -> tuple[Layout, Iterat
         "utf-8" if encoding == "utf-8" else "utf-8-sig",
         delimiter,
         tuple(map(trimmed, top.cells)) if top and places else None,
-        places or {column.name: place for place, column in enumerate(filter(_is_required, columns))},
+        places or {name: place for place, name in enumerate(required_names(columns))},
     )
     return layout, records if places or top is None else chain([top], records)
 
@@ -101,6 +101,16 @@ def read_records(data: bytes, columns: Sequence[Column]) -> tuple[Layout, Iterat
 def trimmed(cell: str) -> str:
     """A cell without the white space and the byte order marks around its value."""
     return cell.strip(BLANK)
+
+
+def cells_at(cells: Sequence[str], places: Iterable[int | None]) -> list[str]:
+    """The cells at some places of a record, trimmed; what a record or its file lacks is empty."""
+    return [trimmed(cells[place]) if place is not None and place < len(cells) else "" for place in places]
+
+
+def required_names(columns: Sequence[Column]) -> list[str]:
+    """The names of the columns that every file has."""
+    return [column.name for column in columns if column.required]
 
 
 def find_columns(cells: Iterable[str], columns: Sequence[Column]) -> dict[str, list[int]]:
@@ -173,7 +183,7 @@ def _delimiter(number: int, first: str, columns: Sequence[Column]) -> str:
 def _is_header(line: str, delimiter: str, columns: Sequence[Column]) -> bool:
     cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
     found = find_columns(cells, columns)
-    return all(column.name in found for column in filter(_is_required, columns))
+    return all(name in found for name in required_names(columns))
 
 
 def _records(lines: Iterable[str], delimiter: str, number: int) -> Iterator[Record]:
@@ -203,7 +213,7 @@ def _places(number: int, cells: Sequence[str], columns: Sequence[Column]) -> dic
     """Where the columns are, if the record is a header; None if it is a line of the table already."""
     found = find_columns(cells, columns)
     if not found:
-        if _looks_like_header(cells, sum(map(_is_required, columns))):
+        if _looks_like_header(cells, len(required_names(columns))):
             raise InvalidFile(f"line {number}: these columns are not known; known are {_known(columns)}")
         return None
     for column in columns:
@@ -226,11 +236,7 @@ def _known(columns: Sequence[Column]) -> str:
 
 
 def _header(columns: Sequence[Column]) -> str:
-    return ",".join(column.name for column in filter(_is_required, columns))
-
-
-def _is_required(column: Column) -> bool:
-    return column.required
+    return ",".join(required_names(columns))
 
 
 def _joined(name: str) -> str:

@@ -7,10 +7,10 @@ exactly as it is. A status that nobody knows is left to the verdict on its row.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from program_enrollments.csv_files import Column, Layout, Record, read_records, trimmed
+from program_enrollments.csv_files import Column, Layout, cells_at, read_records
 from program_enrollments.enrolling.rows import CourseRow, ProgramRow
 from program_enrollments.errors import InvalidFile
-from program_enrollments.limits import LONGEST_KEY, MOST_LINES, caseless, checked_uuid, fault
+from program_enrollments.limits import LONGEST_KEY, LONGEST_STATUS, MOST_LINES, caseless, checked_uuid, fault
 from program_enrollments.rosters import MOST_FAULTS
 
 STAFF = {"true": True, "false": False, "": None}
@@ -27,6 +27,23 @@ class EnrollmentFile[R: (ProgramRow, CourseRow)](NamedTuple):
 
     rows: list[R]
     layout: Layout
+
+
+def enrollment_columns(*, in_course: bool) -> tuple[Column, ...]:
+    """The columns of a file of enrollments in a program, or in a course of it."""
+    return COURSE_COLUMNS if in_course else PROGRAM_COLUMNS
+
+
+def read_enrollments(
+    data: bytes, *, in_course: bool, curriculum_uuid: str | None, create: bool
+) -> EnrollmentFile[ProgramRow] | EnrollmentFile[CourseRow]:
+    """Read a file of enrollments in a program, or in a course of it; raise `InvalidFile` with the faults of the file.
+
+    `curriculum_uuid` is that of the rows that name none; with `create`, new enrollments in a program may be made.
+    """
+    if in_course:
+        return read_course_rows(data, curriculum_uuid=curriculum_uuid)
+    return read_program_rows(data, curriculum_uuid=curriculum_uuid, is_needed=create)
 
 
 def read_program_rows(
@@ -77,7 +94,7 @@ def _read[R: (ProgramRow, CourseRow)](
     faults: list[str] = []
     for record in records:
         try:
-            row = make_row(_cells(record, places))
+            row = make_row(cells_at(record.cells, places))
             _check(row, record.line, lines)
         except ValueError as error:
             faults.append(f"line {record.line}: {error}")
@@ -92,16 +109,13 @@ def _read[R: (ProgramRow, CourseRow)](
     return layout, rows
 
 
-def _cells(record: Record, places: Sequence[int | None]) -> list[str]:
-    """The cells of the columns, trimmed; what a column lacks is empty."""
-    return [trimmed(record.cells[place]) if place is not None and place < len(record.cells) else "" for place in places]
-
-
 def _check(row: ProgramRow | CourseRow, line: int, lines: dict[str, int]) -> None:
     if not row.status:
         raise ValueError("both values are needed: student_key,status")
     if reason := fault(row.student_key, LONGEST_KEY):
         raise ValueError(f"student_key {reason}")
+    if reason := fault(row.status, LONGEST_STATUS):
+        raise ValueError(f"status {reason}")
     if (first := lines.setdefault(caseless(row.student_key), line)) != line:
         raise ValueError(
             f"student key {row.student_key} provided multiple times, whatever its case; first in line {first}"

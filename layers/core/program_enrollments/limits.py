@@ -11,6 +11,8 @@ MOST_LINES = 1_000_000
 MOST_BYTES = 200_000_000
 LONGEST_COURSE_KEY = 255
 LONGEST_SLUG = 32
+# A status that nobody knows is a verdict on its row, up to this length.
+LONGEST_STATUS = 100
 
 
 def caseless(key: str) -> str:

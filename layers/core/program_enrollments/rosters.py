@@ -5,7 +5,7 @@ used exactly as it is.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -30,7 +30,6 @@ class Line(NamedTuple):
     external_user_key: str
     lms_username: str
     amiss: str | None
-    cells: Sequence[str]
 
 
 class Roster(NamedTuple):
@@ -45,21 +44,13 @@ def read_roster(data: bytes, *, ignore_case: bool = False) -> Roster:
 
     With `ignore_case`, keys that differ only in case are the same key.
     """
-    layout, lines = roster_lines(data)
+    layout, records = read_records(data, KNOWN_COLUMNS)
+    key_at, username_at = (layout.places[column] for column in COLUMNS)
+    lines = (_line(number, cells, key_at, username_at) for number, cells in records)
     pairs = _checked(lines, "line", ignore_case=ignore_case)
     if not pairs:
         raise InvalidFile("the file has a header and no line after it" if layout.header else "the file is empty")
     return Roster(pairs, layout)
-
-
-def roster_lines(data: bytes) -> tuple[Layout, Iterator[Line]]:
-    """Read a file line by line, without a look at its values; raise `InvalidFile`, also from the iterator.
-
-    So a file that `read_roster` took is read again, for its cells.
-    """
-    layout, records = read_records(data, KNOWN_COLUMNS)
-    key_at, username_at = (layout.places[column] for column in COLUMNS)
-    return layout, (_line(number, cells, key_at, username_at) for number, cells in records)
 
 
 def read_items(items: Sequence[str], *, ignore_case: bool = False) -> dict[str, str]:
@@ -82,14 +73,14 @@ def _line(number: int, cells: list[str], key_at: int, username_at: int) -> Line:
         amiss = "a quote has something invisible before it"
     elif username[-4:].casefold() in LAST_OF_NAMES and len(find_columns((key, username), KNOWN_COLUMNS)) > 1:
         amiss = "a header again; join files without theirs"
-    return Line(number, key, username, amiss, cells)
+    return Line(number, key, username, amiss)
 
 
 def _item(number: int, item: str) -> Line:
     key, _, username = item.rpartition(":")
     key, username = trimmed(key), trimmed(username)
     amiss = f"incorrectly formatted argument '{item}', must be in form <external user key>:<lms username>"
-    return Line(number, key, username, None if key and username else amiss, [item])
+    return Line(number, key, username, None if key and username else amiss)
 
 
 def _checked(lines: Iterable[Line], unit: str, *, ignore_case: bool) -> dict[str, str]:
