@@ -85,3 +85,11 @@ const written = (value) => {
   const text = String(value ?? '');
   return /[",;\t\r\n]|^ | $/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 };
+
+/** Failed lines in the columns that they came in, with code and message, as a file that can be handed in again. */
+export function failedCsv(header, failed) {
+  const width = failed.reduce((most, { cells }) => Math.max(most, cells.length), header.length);
+  const kept = [...Array(width).keys()].filter((at) => !['code', 'message'].includes(header[at]));
+  const rows = failed.map((line) => [...kept.map((at) => line.cells[at] ?? ''), line.outcome, line.message]);
+  return toCsv([[...kept.map((at) => header[at] ?? ''), 'code', 'message'], ...rows]);
+}

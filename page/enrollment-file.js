@@ -1,9 +1,10 @@
 // Files of enrollments: student keys with the status that they are to have. The same rules are in the core, in Python.
 
-import { InvalidFile, MOST_FAULTS, readTable, trimmed } from './table-file.js';
+import { InvalidFile, LONGEST_KEY, MOST_FAULTS, MOST_LINES, readTable, textFault, trimmed } from './table-file.js';
 
-const LONGEST_KEY = 255;
-const UUID = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
+const LONGEST_STATUS = 100;
+const UUID = /^(?:urn:uuid:)?\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?$/i;
+const STAFF = new Map([['true', true], ['false', false]]);
 const COLUMNS = [
   { name: 'student_key', synonyms: ['external_user_key', 'external_key', 'external_student_key'] },
   { name: 'status' },
@@ -12,24 +13,26 @@ const COLUMNS = [
 const COURSE_COLUMNS = [...COLUMNS, { name: 'course_staff', isOptional: true }];
 
 /**
- * The rows of a file, as `[{line, row}]` with the row as the API takes it: for a program, or for a course of it. `isNew`
- * if enrollments may be made, which need a curriculum. Raise `InvalidFile`.
+ * The lines of a file, as `{header, lines: [{line, cells, row}]}` with the row as the API takes it: for a program, or for
+ * a course of it. `isNew` if enrollments may be made, which need a curriculum. Raise `InvalidFile`.
  */
 export function readEnrollments(bytes, { isCourse, isNew }) {
   const { header, places, rows } = readTable(bytes, isCourse ? COURSE_COLUMNS : COLUMNS);
-  const lines = rows.map(({ line, cells }) => lineOf(line, (name) => trimmed(cells[places[name]] ?? '')));
+  const lines = rows.map(({ line, cells }) => ({ line, cells, row: rowOf((name) => trimmed(cells[places[name]] ?? '')) }));
   const found = faults(lines, isNew && !isCourse);
   if (found.length) throw new InvalidFile(found.slice(0, MOST_FAULTS), Math.max(0, found.length - MOST_FAULTS));
   if (!lines.length) throw new InvalidFile([header ? 'the file has a header and no line after it' : 'the file is empty']);
-  return lines;
+  if (lines.length > MOST_LINES) throw new InvalidFile([`there are more than ${MOST_LINES.toLocaleString('en')} lines: split the file`]);
+  return { header: header ?? [COLUMNS[0].name, COLUMNS[1].name], lines };
 }
 
-function lineOf(line, cell) {
+/** What is no UUID, and neither true nor false, stays as it is written: it is a fault. */
+function rowOf(cell) {
   const row = { student_key: cell('student_key'), status: cell('status') };
-  if (cell('curriculum_uuid')) row.curriculum_uuid = cell('curriculum_uuid');
-  const staff = cell('course_staff').toLowerCase();
-  if (staff) row.course_staff = { true: true, false: false }[staff] ?? staff;
-  return { line, row };
+  const [curriculum, staff] = [cell('curriculum_uuid'), cell('course_staff').toLowerCase()];
+  if (curriculum) row.curriculum_uuid = UUID.exec(curriculum)?.slice(1).join('-').toLowerCase() ?? curriculum;
+  if (staff) row.course_staff = STAFF.get(staff) ?? staff;
+  return row;
 }
 
 function faults(lines, needsCurriculum) {
@@ -44,10 +47,9 @@ function faults(lines, needsCurriculum) {
 
 function faultOf({ student_key: key, status, curriculum_uuid: curriculum, course_staff: staff }, needsCurriculum) {
   if (typeof staff === 'string') return 'course_staff is neither true nor false';
-  if (curriculum && !UUID.test(curriculum)) return `curriculum_uuid '${curriculum}' is not a valid UUID`;
+  if (curriculum && !UUID.test(curriculum)) return `curriculum_uuid ${curriculum} is not a UUID`;
   if (!curriculum && needsCurriculum) return 'a new enrollment needs a curriculum_uuid';
   if (!status) return 'both values are needed: student_key,status';
   if (!key) return 'student_key is empty';
-  if ([...key].length > LONGEST_KEY) return `student_key is longer than ${LONGEST_KEY} characters`;
-  return key.includes('\0') ? 'student_key has a NUL character' : null;
+  return textFault('student_key', key, LONGEST_KEY) ?? textFault('status', status, LONGEST_STATUS);
 }

@@ -2,7 +2,8 @@
 
 import { call } from './api.js';
 import { readEnrollments } from './enrollment-file.js';
-import { count, fault, field, fill, h, notice, number, say, shown } from './dom.js';
+import { failedCsv } from './csv.js';
+import { UNCHANGED, count, download, fault, field, fill, h, notice, number, say, shown } from './dom.js';
 import { forgetPrograms } from './programs.js';
 import { may } from './sign-in.js';
 import { filter, pagedTable } from './table.js';
@@ -20,11 +21,13 @@ export function enrollmentForm(program) {
     h('option', { value: 'POST' }, 'Only make new enrollments'), h('option', { value: 'PATCH' }, 'Only change enrollments that are there'));
   const course = h('input', { id: 'course', spellcheck: 'false', autocomplete: 'off', placeholder: 'course-v1:…' });
   const outcome = h('section', { 'aria-label': 'Outcome of enrolling' });
-  const asked = () => ({ program, course: course.value.trim(), method: way.value, file: file.files[0] });
+  const idp = h('input', { id: 'idp', spellcheck: 'false', autocapitalize: 'off', autocomplete: 'off', maxlength: 32 });
+  const asked = () => ({ program, course: course.value.trim(), idp: idp.value.trim(), method: way.value, file: file.files[0] });
   const form = h('form', { submit: (event) => { event.preventDefault(); check(outcome, asked()); }, change: () => fill(outcome) },
     h('p', {}, 'A CSV file with the columns student_key, status and curriculum_uuid (for a course: student_key, status and perhaps course_staff). Each line is checked first; nothing is changed until you press Write.'),
     field('File of enrollments', file), field('What to do', way),
     field('Course', course, 'Empty: places in the program (enrolled, pending, suspended, canceled, ended). A course key: places in that course (active, inactive).'),
+    field('Identity provider', idp, 'The slug of a SAML provider, for new enrollments in the program: keys that it knows get their accounts at once. Empty: keys wait until they are linked.'),
     h('div', { class: 'actions' }, h('button', { class: 'main', disabled: !may('link') }, 'Check the file'), h('span', { class: 'hint' }, 'changes nothing')));
   return h('details', {}, h('summary', {}, 'Enroll keys by a file'), form, outcome);
 }
@@ -33,14 +36,15 @@ async function check(place, asked) {
   try {
     if (!asked.file) throw new Error('Choose a file first.');
     const bytes = new Uint8Array(await asked.file.arrayBuffer());
-    const lines = readEnrollments(bytes, { isCourse: asked.course !== '', isNew: asked.method !== 'PATCH' });
-    await run(place, asked, lines, true);
+    if (asked.course && asked.idp) throw new Error('An identity provider is for new enrollments in the program: leave out one of course and identity provider.');
+    const { header, lines } = readEnrollments(bytes, { isCourse: asked.course !== '', isNew: asked.method !== 'PATCH' });
+    await run(place, { ...asked, header, lines }, lines, true);
   } catch (error) {
     fill(place, fault({ message: error.message, details: error.faults ?? error.details ?? [] }));
   }
 }
 
-/** Send all lines, a batch after the other; give each its `status`, or the verdict why it has none. */
+/** Send lines, a batch after the other; give each its `outcome`: the status that it has, or the verdict why not. */
 async function run(place, asked, lines, isDry) {
   const path = `programs/${encodeURIComponent(asked.program)}${asked.course && `/courses/${encodeURIComponent(asked.course)}`}/enrollments`;
   const progress = h('progress', { 'aria-label': isDry ? 'Checking' : 'Writing', max: lines.length, value: 0 });
@@ -48,31 +52,40 @@ async function run(place, asked, lines, isDry) {
   fill(place, progress, note);
   for (let at = 0; at < lines.length; at += BATCH_ROWS) {
     const batch = lines.slice(at, at + BATCH_ROWS);
-    const answer = await call(asked.method, path, { body: batch.map(({ row }) => row), query: isDry ? { dry_run: 'true' } : {}, onWait: (text) => fill(note, text) });
+    const answer = await call(asked.method, path, { body: batch.map(({ row }) => row), query: { idp: asked.idp, dry_run: isDry ? 'true' : '' }, onWait: (text) => fill(note, text) });
     for (const line of batch) line.outcome = answer[line.row.student_key];
     progress.value = at + batch.length;
   }
   if (!isDry) forgetPrograms();
-  show(place, asked, lines, isDry);
+  show(place, asked, isDry);
 }
 
-function show(place, asked, lines, isDry) {
-  const failed = lines.filter(({ outcome }) => outcome in VERDICTS).length;
+/** Show what became of all lines of the file: those that the check refused are not written, and stay with their verdict. */
+function show(place, asked, isDry) {
+  const { lines } = asked;
+  const ready = lines.filter(({ outcome }) => !(outcome in VERDICTS));
+  const failed = lines.length - ready.length;
   const heading = h('h3', { tabindex: '-1' }, isDry ? 'Checked' : 'Written');
-  const written = lines.length - failed;
   const sentence = isDry
-    ? `Of ${count(lines.length, 'line')}, ${number(written)} can be written and ${number(failed)} cannot. Nothing has been changed.`
-    : `${count(written, 'line')} written, ${number(failed)} not.`;
-  const write = () => run(place, asked, lines.filter(({ outcome }) => !(outcome in VERDICTS)), false)
+    ? `Of ${count(lines.length, 'line')}, ${number(ready.length)} can be written and ${number(failed)} cannot. Nothing has been changed.`
+    : `${count(ready.length, 'line')} written, ${number(failed)} not.`;
+  const write = () => run(place, asked, ready, false)
     .catch((error) => fill(place, fault(error, h('p', {}, 'Lines that were written before stay so. Check the file again: what is as asked for already is left as it is.'))));
   const table = h('div', {});
   const draw = (outcome) => fill(table, pagedTable('Lines of the file', COLUMNS, outcome ? lines.filter((line) => line.outcome === outcome) : lines));
   fill(place, heading, notice(failed ? 'warning' : 'good', h('p', {}, sentence)),
-    isDry && written > 0 && h('div', { class: 'actions' }, h('button', { type: 'button', class: 'main', click: write }, `Write ${count(written, 'enrollment')}`)),
-    filter('Show', 'enrolling', [['', 'All', lines.length], ...[...Map.groupBy(lines, ({ outcome }) => outcome)].map(([outcome, some]) => [outcome, label(outcome), some.length])], draw), table);
+    isDry && ready.length > 0 && h('div', { class: 'actions' }, h('button', { type: 'button', class: 'main', click: write }, `Write ${count(ready.length, 'enrollment')}`)),
+    filter('Show', 'enrolling', [['', 'All', lines.length], ...[...Map.groupBy(lines, ({ outcome }) => outcome)].map(([outcome, some]) => [outcome, label(outcome), some.length])], draw), table, failed > 0 && failedFile(asked));
   draw('');
   heading.focus();
   say(sentence);
+}
+
+function failedFile({ header, lines }) {
+  const failed = lines.filter(({ outcome }) => outcome in VERDICTS).map((line) => ({ ...line, message: label(line.outcome) }));
+  return h('div', { class: 'files' },
+    download(`Save the ${count(failed.length, 'failed line')} (CSV)`, 'failed.csv', () => failedCsv(header, failed)),
+    h('p', { class: 'hint' }, 'The failed lines can be corrected in a spreadsheet and checked again as they are. ', UNCHANGED));
 }
 
 const label = (outcome) => VERDICTS[outcome] ?? outcome;

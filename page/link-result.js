@@ -1,7 +1,7 @@
 // What became of the lines: progress, counts, a table to look through, and files to take along.
 
 import { counts, hasFailed, label } from './batches.js';
-import { toCsv } from './csv.js';
+import { failedCsv, toCsv } from './csv.js';
 import { UNCHANGED, count, download, fault, fill, h, notice, number, say, shown } from './dom.js';
 import { filter, pagedTable } from './table.js';
 
@@ -83,18 +83,10 @@ function linesTable(run, outcome) {
 function files(run) {
   const failed = run.lines.filter(({ outcome }) => outcome && hasFailed(outcome));
   return h('div', { class: 'files' },
-    failed.length ? download(`Save the ${count(failed.length, 'failed line')} (CSV)`, 'failed.csv', () => failedCsv(run, failed)) : null,
+    failed.length ? download(`Save the ${count(failed.length, 'failed line')} (CSV)`, 'failed.csv', () => failedCsv(run.header, failed)) : null,
     download('Save all lines with their outcome (CSV)', 'results.csv', () => resultsCsv(run)),
     failed.length ? h('p', { class: 'hint' }, 'The failed lines can be corrected in a spreadsheet and checked again as they are.') : null,
     h('p', { class: 'hint' }, UNCHANGED));
-}
-
-/** The failed lines in the columns that they came in, with code and message; it can be handed in again. */
-export function failedCsv({ header }, failed) {
-  const width = Math.max(header.length, ...failed.map(({ cells }) => cells.length));
-  const kept = [...Array(width).keys()].filter((at) => !['code', 'message'].includes(header[at]));
-  const rows = failed.map((line) => [...kept.map((at) => line.cells[at] ?? ''), line.outcome, line.message]);
-  return toCsv([[...kept.map((at) => header[at] ?? ''), 'code', 'message'], ...rows]);
 }
 
 function resultsCsv({ lines }) {

@@ -1,10 +1,8 @@
 // A roster: student keys, each with the username of its account. The same rules are in the core, in Python.
 
-import { InvalidFile, MOST_FAULTS, findColumns, readTable, trimmed } from './table-file.js';
+import { InvalidFile, LONGEST_KEY, MOST_FAULTS, MOST_LINES, findColumns, readTable, textFault, trimmed } from './table-file.js';
 
-const LONGEST_KEY = 255;
 const LONGEST_USERNAME = 150;
-const MOST_LINES = 1_000_000;
 export const COLUMNS = ['external_user_key', 'lms_username'];
 const KNOWN_COLUMNS = [
   { name: COLUMNS[0], synonyms: ['external_key', 'student_key', 'external_student_key'] },
@@ -45,11 +43,6 @@ function refuseFaults(lines, ignoreCase) {
     else faults.push(`line ${line.line}: ${wrong ?? repetition(line, first.get(same))}`);
   }
   if (faults.length) throw new InvalidFile(faults, others);
-}
-
-function textFault(column, text, longest) {
-  if ([...text].length > longest) return `${column} is longer than ${longest} characters`;
-  return text.includes('\0') ? `${column} has a NUL character` : null;
 }
 
 function repetition(line, other) {

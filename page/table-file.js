@@ -5,6 +5,8 @@ import { NotCsv, records } from './csv.js';
 import { otherKind } from './file-kinds.js';
 
 export const MOST_FAULTS = 20;
+export const MOST_LINES = 1_000_000;
+export const LONGEST_KEY = 255;
 const MOST_BYTES = 200_000_000;
 const DELIMITERS = { ',': 'commas', ';': 'semicolons', '\t': 'tabs' };
 const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000'; // as Python has it: without U+FEFF
@@ -165,6 +167,12 @@ const JOINTS = new RegExp(`[${SPACE}_\uFEFF-]+`, 'g');
 const joined = (name) => name.replace(JOINTS, '').toLowerCase();
 
 const SURROUNDINGS = new RegExp(`^[${SPACE}\uFEFF]+|[${SPACE}\uFEFF]+$`, 'g');
+
+/** Why a text cannot be taken as it is, with its name; null if it can. */
+export function textFault(name, text, longest) {
+  if ([...text].length > longest) return `${name} is longer than ${longest} characters`;
+  return text.includes('\0') ? `${name} has a NUL character` : null;
+}
 
 /** A cell without the white space and the byte order marks around its value. */
 export const trimmed = (cell) => cell.replace(SURROUNDINGS, '');

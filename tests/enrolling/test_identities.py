@@ -23,13 +23,18 @@ CREATE INDEX ON social_auth_usersocialauth (user_id)
 """
 
 
-@pytest.fixture
-def sso(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> Lms:
-    """An LMS with single sign-on, whose owner has granted the service's role what it needs again."""
+def with_single_sign_on(lms: Lms) -> None:
+    """Let the LMS have single sign-on, and its owner grant the service's role what it needs again."""
     lms.run(SSO)
     [[role]] = lms.run("SELECT rolname FROM pg_roles WHERE rolname LIKE 'program_linking_service%' LIMIT 1")
     [[database]] = lms.run("SELECT current_database()")
     lms.run(grants(role, database))
+
+
+@pytest.fixture
+def sso(lms: Lms) -> Lms:
+    """An LMS with single sign-on."""
+    with_single_sign_on(lms)
     return lms
 
 

@@ -1,24 +1,36 @@
 """Enrolling by a file, in a program and in a course of it."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from local.lms import CURRICULUM, PROGRAM, Lms
 from local.roster import COURSES
-from tests.page.support import go
+from tests.enrolling.test_identities import identity, with_single_sign_on
+from tests.page.support import go, saved
 
 pytestmark = pytest.mark.browser
 
 
-def check(page: Page, text: str, *, way: str = "PUT", course: str = "") -> None:
+def check(page: Page, text: str, *, way: str = "PUT", course: str = "", idp: str = "") -> None:
     """Hand a file in, and check it."""
     go(page, f"program?program={PROGRAM}")
     page.get_by_text("Enroll keys by a file").click()
-    file = {"name": "enrollments.csv", "mimeType": "text/csv", "buffer": text.encode()}
-    page.get_by_label("File of enrollments").set_input_files(file)  # type: ignore[arg-type]
     page.get_by_label("What to do").select_option(way)
     page.get_by_label("Course", exact=True).fill(course)
+    page.get_by_label("Identity provider").fill(idp)
+    hand_in(page, text.encode())
+
+
+def hand_in(page: Page, data: bytes) -> None:
+    """Choose a file, and check it."""
+    file = {"name": "enrollments.csv", "mimeType": "text/csv", "buffer": data}
+    page.get_by_label("File of enrollments").set_input_files(file)  # type: ignore[arg-type]
     page.get_by_role("button", name="Check the file").click()
+
+
+def sentence(page: Page) -> Locator:
+    """What is said of the file as a whole."""
+    return page.get_by_role("region", name="Outcome of enrolling").locator(".notice")
 
 
 def statuses(lms: Lms, keys: str) -> list[list[str]]:
@@ -34,16 +46,73 @@ def test_a_program_is_filled(page: Page, sample: Lms) -> None:
     """A file is checked without a change, and then makes and changes enrollments of the program."""
     lines = f"new-1,enrolled,{CURRICULUM}\nstudent-001,canceled,{CURRICULUM}\nnew-2,registered,{CURRICULUM}\n"
     check(page, f"student_key,status,curriculum_uuid\n{lines}")
+    expect(sentence(page)).to_have_text("Of 3 lines, 2 can be written and 1 cannot. Nothing has been changed.")
     outcome = page.get_by_role("region", name="Outcome of enrolling")
-    expect(outcome.locator(".notice")).to_have_text(
-        "Of 3 lines, 2 can be written and 1 cannot. Nothing has been changed."
-    )
     expect(outcome.get_by_role("row").last).to_contain_text("No such status")
     assert statuses(sample, "new%") == []
     page.get_by_role("button", name="Write 2 enrollments").click()
-    expect(outcome.locator(".notice")).to_have_text("2 lines written, 0 not.")
+    expect(sentence(page)).to_have_text("2 lines written, 1 not.")
+    expect(outcome.get_by_role("row").last).to_contain_text("No such status")
     assert statuses(sample, "new%") == [["new-1", "enrolled"]]
     assert statuses(sample, "student-001") == [["student-001", "canceled"]]
+
+
+def test_failed_lines_go_in_again(page: Page, sample: Lms) -> None:
+    """Failed lines are saved in their own columns with code and message, and go in again, corrected or not."""
+    header = "Name;Student Key;Curriculum;Status;code;message"
+    lines = ["Ada;new-1;{0};enrolled;x;y", '"Lovelace; A";new-2;{0};gone;x;y', "=1+1;new-3;{0};registered;x;y"]
+    check(page, "\n".join([header, *lines]).format(CURRICULUM))
+    page.get_by_role("button", name="Write 1 enrollment").click()
+    expect(sentence(page)).to_have_text("1 line written, 2 not.")
+    name, failed = saved(page, "Save the 2 failed lines (CSV)")
+    assert (name, failed.decode("utf-8-sig").split("\r\n")) == (
+        "failed.csv",
+        [
+            "Name,Student Key,Curriculum,Status,code,message",
+            f'"Lovelace; A",new-2,{CURRICULUM},gone,invalid-status,No such status',
+            f"=1+1,new-3,{CURRICULUM},registered,invalid-status,No such status",
+            "",
+        ],
+    )
+    hand_in(page, failed)
+    expect(sentence(page)).to_have_text("Of 2 lines, 0 can be written and 2 cannot. Nothing has been changed.")
+    assert saved(page, "Save the 2 failed lines (CSV)") == (name, failed)
+    hand_in(page, failed.replace(b",gone,", b",ended,"))
+    page.get_by_role("button", name="Write 1 enrollment").click()
+    expect(sentence(page)).to_have_text("1 line written, 1 not.")
+    assert statuses(sample, "new%") == [["new-1", "enrolled"], ["new-2", "ended"]]
+    expect(page.locator(".files")).to_contain_text("A spreadsheet may take a cell that begins with =")
+
+
+def test_failed_lines_without_a_header(page: Page) -> None:
+    """Lines without column names are saved with the names of what they are."""
+    check(page, "student-001,gone\n", way="PATCH")
+    _, failed = saved(page, "Save the 1 failed line (CSV)")
+    assert failed.decode("utf-8-sig") == (
+        "student_key,status,code,message\r\nstudent-001,gone,invalid-status,No such status\r\n"
+    )
+
+
+def test_an_identity_provider(page: Page, sample: Lms) -> None:
+    """A new key that the provider knows is linked at once; in an LMS without single sign-on, that is refused."""
+    lines = f"new-1,enrolled,{CURRICULUM}\nnew-2,enrolled,{CURRICULUM}\n"
+    check(page, f"student_key,status,curriculum_uuid\n{lines}", idp="uni")
+    expect(page.get_by_role("alert")).to_contain_text("has no table social_auth_usersocialauth")
+    with_single_sign_on(sample)
+    identity(sample, "uni:new-1", sample.user("ada"))
+    page.get_by_role("button", name="Check the file").click()
+    page.get_by_role("button", name="Write 2 enrollments").click()
+    expect(sentence(page)).to_have_text("2 lines written, 0 not.")
+    assert sample.run(
+        "SELECT external_user_key, username FROM program_enrollments_programenrollment AS enrollment"
+        " LEFT JOIN auth_user AS account ON account.id = user_id WHERE external_user_key LIKE 'new%' ORDER BY 1"
+    ) == [["new-1", "ada"], ["new-2", None]]
+
+
+def test_a_provider_is_for_programs(page: Page) -> None:
+    """A course and an identity provider do not go together, and nothing is sent."""
+    check(page, "student-001,active\n", course=COURSES[3], idp="uni")
+    expect(page.get_by_role("alert")).to_contain_text("leave out one of course and identity provider")
 
 
 def test_a_course_is_filled(page: Page, sample: Lms) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import pytest
 from playwright.sync_api import Page
 
+from local.lms import CURRICULUM
 from program_enrollments.csv_files import COLUMN_WORDS
+from program_enrollments.enrollment_files import read_course_rows, read_program_rows
 from program_enrollments.errors import InvalidFile
 from program_enrollments.rosters import read_roster
 
@@ -136,14 +138,14 @@ PIECES = [
     HEADER + "\n",
     "username",
 ]
-# Reads each file with the page's own module, as pairs in their order or as faults.
+# Reads each file with a function of the page's own modules, as it is written at the end, or as faults.
 READ = """
-async ([files, ignoreCase, module]) => {
-  const { readRoster } = await import(module);
+async ([files, module, name, options]) => {
+  const read = (await import(module))[name];
+  const seen = ({ key, username, row }) => row ?? [key, username];
   return files.map((file) => {
     try {
-      const bytes = Uint8Array.from(atob(file), (character) => character.charCodeAt(0));
-      return readRoster(bytes, { ignoreCase }).lines.map(({ key, username }) => [key, username]);
+      return read(Uint8Array.from(atob(file), (character) => character.charCodeAt(0)), options).lines.map(seen);
     } catch (error) {
       return error.faults ?? String(error);
     }
@@ -152,14 +154,20 @@ async ([files, ignoreCase, module]) => {
 """
 
 
+def module_of(page: Page, name: str) -> str:
+    """The address of a module of the page."""
+    return str(page.locator("script[type=module]").evaluate("script => script.src").replace("main.js", name))
+
+
 def read_on_page(page: Page, files: Sequence[bytes], *, ignore_case: bool) -> list[object]:
-    """What the page makes of files."""
-    module = page.locator("script[type=module]").evaluate("script => script.src").replace("main.js", "roster-file.js")
-    return list(page.evaluate(READ, [[base64.b64encode(file).decode() for file in files], ignore_case, module]))
+    """What the page makes of rosters."""
+    given = [base64.b64encode(file).decode() for file in files]
+    options = {"ignoreCase": ignore_case}
+    return list(page.evaluate(READ, [given, module_of(page, "roster-file.js"), "readRoster", options]))
 
 
 def read_by_core(data: bytes, *, ignore_case: bool) -> object:
-    """What the core makes of a file."""
+    """What the core makes of a roster."""
     try:
         return [list(pair) for pair in read_roster(data, ignore_case=ignore_case).pairs.items()]
     except InvalidFile as error:
@@ -183,6 +191,92 @@ def test_files_of_any_kind(page: Page) -> None:
 
 def test_the_same_words_are_columns(page: Page) -> None:
     """What is taken for a column's name is the same list of words in both languages."""
-    module = page.locator("script[type=module]").evaluate("script => script.src").replace("main.js", "table-file.js")
+    module = module_of(page, "table-file.js")
     words = page.evaluate("async (module) => (await import(module)).COLUMN_WORDS", module)
     assert words == COLUMN_WORDS.split()
+
+
+# What a file of enrollments is about: a program that may get new ones, one that may not, or a course.
+KINDS = {
+    "new": {"isCourse": False, "isNew": True},
+    "there": {"isCourse": False, "isNew": False},
+    "course": {"isCourse": True, "isNew": True},
+}
+CURRICULA = [
+    CURRICULUM,
+    CURRICULUM.upper(),
+    CURRICULUM.replace("-", ""),
+    f"{{{CURRICULUM}}}",
+    f"urn:uuid:{CURRICULUM}",
+    CURRICULUM.replace("-", "_"),
+    f"{CURRICULUM[:-1]}\u0661",
+    CURRICULUM.replace("-", "", 2).replace("00", "0-0", 1),
+    f"{CURRICULUM}-",
+    CURRICULUM[:-1],
+    "x",
+    "it's",
+]
+ENROLLMENTS = [
+    "",
+    "k,enrolled\n",
+    f"k,enrolled,{CURRICULUM}\n",
+    "student_key,status\n",
+    "student_key,status\nk,enrolled\n",
+    f"Curriculum;External Key;STATUS\n{CURRICULUM};k;enrolled\n;l;ended\n",
+    f"student_key,status,curriculum_uuid,code,message\nk,gone,{CURRICULUM},invalid-status,No such status\n",
+    "student_key,external_user_key,status\nk,k,enrolled\n",
+    "student_key,curriculum,curriculum_uuid,status\nk,,,enrolled\n",
+    "student_key,state\nk,enrolled\n",
+    "Student ID,Status now\nk,enrolled\n",
+    "status,student_key\nenrolled,k\nended,K\n\nended,l\nended,l\n",
+    "status,student_key\nended,\u0130\nended,i\u0307\nended,\u03a3\nended,\u03c3\nended,A\u03a3\nended,a\u03c2\n",
+    f"k,\n,enrolled\n,\n{'k' * 256},enrolled\n\U0001f600{'k' * 254},enrolled\nk\0,enrolled\n",
+    "k\n" * 23,
+    f"k,{'s' * 100}\nl,{'s' * 101}\nm,s\0\n",
+    "student_key,status\n__proto__,ended\nconstructor,toString\n",
+    *(f"student_key,status,course_staff\nk,active,{staff}\n" for staff in ("TRUE", "False", "", "yes", "constructor")),
+    "student_key,status,course_staff\nk,active,__proto__\n",
+    *(f"student_key,status,curriculum_uuid,course_staff\nk,active,{curriculum},no\n" for curriculum in CURRICULA),
+    *(f"student_key,status,curriculum_uuid\nk,active,{curriculum}\n" for curriculum in CURRICULA),
+]
+ENROLLMENT_PIECES = [
+    *PIECES[:-2],
+    CURRICULUM,
+    "enrolled",
+    "true",
+    "student_key,status\n",
+    "student_key,status,curriculum_uuid,course_staff\n",
+    "student_key;curriculum;status\n",
+]
+
+
+def enrollments_on_page(page: Page, files: Sequence[bytes], kind: str) -> list[object]:
+    """What the page makes of files of enrollments."""
+    given = [base64.b64encode(file).decode() for file in files]
+    return list(page.evaluate(READ, [given, module_of(page, "enrollment-file.js"), "readEnrollments", KINDS[kind]]))
+
+
+def enrollments_by_core(data: bytes, kind: str) -> object:
+    """What the core makes of a file of enrollments, with what a row lacks left out as in a request."""
+    try:
+        file = read_course_rows(data) if kind == "course" else read_program_rows(data, is_needed=kind == "new")
+    except InvalidFile as error:
+        return str(error).split("\n")
+    return [{name: value for name, value in row._asdict().items() if value is not None} for row in file.rows]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_known_kinds_of_enrollments(page: Page, kind: str) -> None:
+    """A file of enrollments is read the same, or refused in the same words; so is one of any other kind."""
+    files = [text.encode() for text in ENROLLMENTS] + BYTES
+    for data, read in zip(files, enrollments_on_page(page, files, kind), strict=True):
+        assert read == enrollments_by_core(data, kind), data
+
+
+def test_enrollments_of_any_kind(page: Page) -> None:
+    """Two thousand files of each kind, out of the pieces that matter, are read the same."""
+    chance = random.Random(17)  # noqa: S311 - not for secrets
+    for kind in KINDS:
+        files = ["".join(chance.choices(ENROLLMENT_PIECES, k=chance.randrange(1, 25))).encode() for _ in range(2_000)]
+        for data, read in zip(files, enrollments_on_page(page, files, kind), strict=True):
+            assert read == enrollments_by_core(data, kind), (kind, data)

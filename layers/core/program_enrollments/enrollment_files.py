@@ -77,10 +77,17 @@ def read_course_rows(data: bytes, *, curriculum_uuid: str | None = None) -> Enro
 
 def _curriculum(text: str, usual: str | None, *, is_needed: bool = False) -> str | None:
     if text:
-        return checked_uuid("curriculum_uuid", text)
+        return _uuid(text)
     if usual is None and is_needed:
         raise ValueError("a new enrollment needs a curriculum_uuid")
     return usual
+
+
+def _uuid(text: str) -> str:
+    try:
+        return checked_uuid("curriculum_uuid", text)
+    except ValueError:
+        raise ValueError(f"curriculum_uuid {text} is not a UUID") from None
 
 
 def _read[R: (ProgramRow, CourseRow)](

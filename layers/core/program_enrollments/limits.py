@@ -1,8 +1,11 @@
 """How long, how many, and which external user keys count as the same: for the API, the command and the core."""
 
+import re
 from collections.abc import Iterable, Iterator
 from uuid import UUID
 
+# Python's own reader takes hyphens anywhere, underscores, and the digits of every script.
+SPELT_UUID = re.compile(r"(urn:uuid:)?\{?[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}\}?", re.ASCII | re.IGNORECASE)
 MOST_KEYS = 10_000
 LONGEST_KEY = 255
 LONGEST_USERNAME = 150
@@ -61,8 +64,6 @@ def checked_options(**options: object) -> None:
 
 def checked_uuid(name: str, value: object) -> str:
     """The UUID in its usual spelling; raise `ValueError` with its name if it is none."""
-    try:
-        uuid = value if isinstance(value, UUID) else UUID(str(value))
-    except ValueError:
-        raise ValueError(f"{name} {value!r} is not a UUID") from None
-    return str(uuid)
+    if not (isinstance(value, UUID) or SPELT_UUID.fullmatch(str(value))):
+        raise ValueError(f"{name} {value!r} is not a UUID")
+    return str(value if isinstance(value, UUID) else UUID(str(value)))
