@@ -105,7 +105,7 @@ def test_by_the_api(lms: Lms, enroll: Enroll, gateway: str) -> None:
         ("student_key,status\ns1,enrolled\n", [], "line 2: a new enrollment needs a curriculum_uuid"),
         ("student_key,status\ns1,ended\nS1,ended\n", ["--update"], "line 3: student key S1 provided multiple times"),
         ("student_key,status\ns1,\n", ["--update"], "line 2: both values are needed: student_key,status"),
-        ("student_key,status,curriculum_uuid\ns1,ended,x\n", [], "line 2: curriculum_uuid 'x' is not a UUID"),
+        ("student_key,status,curriculum_uuid\ns1,ended,x\n", [], "line 2: curriculum_uuid x is not a UUID"),
         ("student_key,status,course_staff\ns1,active,yes\n", ["--course", "c"], "line 2: course_staff is neither"),
         ("PK\x03\x04", [], "save it as CSV"),
     ],
