@@ -159,10 +159,10 @@ def test_what_is_no_text(data: bytes, fault: str) -> None:
 
 
 def zipped(name: str) -> bytes:
-    """An archive with one file in it."""
+    """An archive with one file in it, the same at any time: tests are named after it."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(name, "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr(zipfile.ZipInfo(name), "application/vnd.oasis.opendocument.spreadsheet")
     return file.getvalue()
 
 
