@@ -50,9 +50,20 @@ export function readTable(bytes, columns) {
   const read = readRows(rest, delimiter, number);
   const first = read.next().value;
   const places = first ? placesIn(first, columns) : null;
-  if (places) return { header: first.cells.map(trimmed), places, rows: [...read] };
+  const others = [...noWider(read, first, delimiter)];
+  if (places) return { header: first.cells.map(trimmed), places, rows: others };
   const required = columns.filter(({ isOptional }) => !isOptional);
-  return { header: null, places: Object.fromEntries(required.map(({ name }, at) => [name, at])), rows: first ? [first, ...read] : [] };
+  return { header: null, places: Object.fromEntries(required.map(({ name }, at) => [name, at])), rows: first ? [first, ...others] : [] };
+}
+
+/** The rows, unless one has more values than the first: its columns cannot be told if a value was in two. */
+function* noWider(rows, first, delimiter) {
+  for (const { line, cells } of rows) {
+    if (cells.slice(first.cells.length).some((cell) => trimmed(cell))) {
+      throw new InvalidFile([`line ${line}: it has more values than line ${first.line}; a value that has a ${DELIMITERS[delimiter].slice(0, -1)} in it must be in quotes`]);
+    }
+    yield { line, cells };
+  }
 }
 
 /** Without byte order marks where lines begin: files are joined without much thought. The lines stay as many. */

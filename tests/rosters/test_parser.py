@@ -70,6 +70,21 @@ def test_what_is_read(text: str, encoding: str) -> None:
     ("text", "fault"),
     [
         pytest.param("", "the file is empty", id="empty"),
+        pytest.param(
+            HEADER + "student-001,alice\nSmith,John,jsmith\n",
+            "line 3: it has more values than line 1; a value that has a comma in it must be in quotes",
+            id="a comma in a value",
+        ),
+        pytest.param(
+            "student-001;alice\nSmith; John;jsmith\n",
+            "line 2: it has more values than line 1; a value that has a semicolon in it must be in quotes",
+            id="a semicolon in a value, no header",
+        ),
+        pytest.param(
+            "student-001\talice\n\nstudent-002\tbob\t\t\tlater\n",
+            "line 3: it has more values than line 1; a value that has a tab in it must be in quotes",
+            id="tabs",
+        ),
         pytest.param("\n \n,,\n", "the file is empty", id="blank"),
         pytest.param("sep=;\n", "the file is empty", id="sep= only"),
         pytest.param(HEADER, "the file has a header and no line after it", id="header only"),

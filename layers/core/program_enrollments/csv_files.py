@@ -95,7 +95,9 @@ def read_records(data: bytes, columns: Sequence[Column]) -> tuple[Layout, Iterat
         tuple(map(trimmed, top.cells)) if top and places else None,
         places or {name: place for place, name in enumerate(required_names(columns))},
     )
-    return layout, records if places or top is None else chain([top], records)
+    if top is None:
+        return layout, records
+    return layout, _no_wider(records if places else chain([top], records), top, delimiter)
 
 
 def trimmed(cell: str) -> str:
@@ -201,6 +203,17 @@ def _records(lines: Iterable[str], delimiter: str, number: int) -> Iterator[Reco
             begins = ends + 1
     except csv.Error as error:
         raise InvalidFile(f"line {begins}: {_csv_fault(str(error), delimiter)}") from error
+
+
+def _no_wider(records: Iterable[Record], top: Record, delimiter: str) -> Iterator[Record]:
+    """The records, unless one has more values than the first: its columns cannot be told if a value was in two."""
+    for record in records:
+        if any(map(trimmed, record.cells[len(top.cells) :])):
+            raise InvalidFile(
+                f"line {record.line}: it has more values than line {top.line}; a value that has a"
+                f" {DELIMITERS[delimiter][:-1]} in it must be in quotes"
+            )
+        yield record
 
 
 def _csv_fault(error: str, delimiter: str) -> str:
