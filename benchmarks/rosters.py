@@ -25,6 +25,7 @@ SIZES = [10_000, 100_000]
 COMPARED_SIZE = 20_000
 CONCURRENCY = 4
 POLL_SECONDS = 0.5
+SINGLE_REQUESTS = 10
 ENDED = {"finished", "held", "refused", "stopped", "failed"}
 # us-east-1, arm64, 2026. A started execution of a map is a transition of the parent; an express one costs besides.
 DOLLARS_PER_REQUEST = 0.025 / 1_000 + 1.0 / 1e6 + 0.005 / 1_000
@@ -37,11 +38,12 @@ console = Console(width=140)
 
 @dataclass(frozen=True)
 class Run:
-    """What a roster took: seconds, requests, and how long single requests to the API took beside it."""
+    """What a roster took: seconds, requests, and how long single requests to the API took before it and beside it."""
 
     keys: int
     seconds: float
     requests: int
+    alone: list[float]
     beside: list[float]
     roster_id: str
 
@@ -67,7 +69,8 @@ def main() -> None:
 def _show_sizes(service: Service, runs: list[Run]) -> None:
     table = Table(
         *("lines", "seconds", "keys/s", "x time", "x lines", "requests", "about USD"),
-        *("check: s", "peak MB", "collect: s", "peak MB", "API beside: median ms", "max ms"),
+        *("check: s", "peak MB", "collect: s", "peak MB"),
+        *("one key alone: median ms", "beside", "x alone", "max ms beside", "under 1 s"),
         title=f"rosters, {CONCURRENCY} requests at once",
     )
     first = runs[0]
@@ -83,10 +86,17 @@ def _show_sizes(service: Service, runs: list[Run]) -> None:
             f"{run.dollars:.3f}",
             *checked,
             *collected,
-            f"{statistics.median(run.beside) * 1000:.0f}",
-            f"{max(run.beside) * 1000:.0f}",
+            *_single_requests(run),
         )
     console.print(table)
+
+
+def _single_requests(run: Run) -> tuple[str, ...]:
+    """How long a request for one key took beside the roster, and how long it had taken without it."""
+    alone, beside = statistics.median(run.alone), statistics.median(run.beside)
+    in_time = sum(seconds < 1 for seconds in run.beside) / len(run.beside)
+    times = (f"{alone * 1000:.0f}", f"{beside * 1000:.0f}", f"{beside / alone:.1f}", f"{max(run.beside) * 1000:.0f}")
+    return *times, f"{in_time:.0%}"
 
 
 def _show_concurrency(service: Service, lms: Lms) -> None:
@@ -105,18 +115,19 @@ def _run(service: Service, lms: Lms, size: int) -> Run:
     """Drop a roster of which all keys wait, and follow it to its end."""
     roster, single = add_roster(lms, size), add_roster(lms, 1)
     lms.run("ANALYZE")
+    alone = [_single_request(service, single) for _ in range(SINGLE_REQUESTS)]
     started = time.perf_counter()
     service.aws.client("s3").put_object(
         Bucket=service.outputs["RosterBucketName"], Key=f"rosters/{roster.program_uuid}/bench.csv", Body=_file(roster)
     )
     beside: list[float] = []
-    while (ended := _newest(service, roster.program_uuid)) is None or ended["state"] not in ENDED:
+    while (ended := _newest(service, roster.program_uuid)) is None or ended["state"] not in ENDED or not beside:
         beside.append(_single_request(service, single))
         time.sleep(POLL_SECONDS)
     seconds = time.perf_counter() - started
     if (ended["state"], ended["linked"]) != ("finished", size):
         raise RuntimeError(f"Not all keys were linked: {ended}")
-    return Run(size, seconds, _requests(service, ended["roster_id"]), beside or [0.0], ended["roster_id"])
+    return Run(size, seconds, _requests(service, ended["roster_id"]), alone, beside, ended["roster_id"])
 
 
 def _file(roster: Roster) -> bytes:

@@ -1,7 +1,7 @@
 """ministack, served by the Python of `.tools/stack`, as close to AWS as the project's functions and examples need it.
 
-- Lambda gives the name of a Python exception, which `Retry` and `Catch` match. ministack calls all of them
-  `Runtime.HandlerError`.
+- Lambda gives the name of a Python exception, which `Retry` and `Catch` match, and `Runtime.ExitError` if the process
+  died. ministack calls all of them `Runtime.HandlerError`.
 - An EventBridge rule invokes a function asynchronously, with retries and a queue for what fails. ministack tries once.
 - A pipe from SQS starts a state machine with an array of one message. ministack has pipes from DynamoDB only.
 - The definition of a state machine is in YAML or JSON. ministack reads JSON only.
@@ -29,6 +29,8 @@ def execute(*arguments: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401 
     """Run a function as the engine does, and name its exception as Lambda does."""
     answer: dict[str, Any] = _execute(*arguments, **options)
     match answer:
+        case {"error": _, "body": {"errorMessage": "Worker process died"} as body}:
+            body["errorType"] = "Runtime.ExitError"
         case {"error": _, "body": {"errorType": "Runtime.HandlerError"} as body}:
             last_line = str(answer.get("log", "")).rstrip().rpartition("\n")[2]
             if found := LAST_LINE_OF_TRACEBACK.match(last_line):

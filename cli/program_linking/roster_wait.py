@@ -16,8 +16,8 @@ POLL_SECONDS = 2.0
 UPLOAD_SECONDS = 1_200
 WORDS = {
     "waiting-for-file": "Waiting for the file.",
-    "checking": "The file is checked; nothing is linked yet.",
-    "linking": "Linking.",
+    "checking": "The file is checked; nothing is changed yet.",
+    "linking": "Its lines are sent.",
 }
 
 

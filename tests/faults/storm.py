@@ -1,7 +1,7 @@
 """One process of the storm: `python -m tests.faults.storm SEED`, with PG* variables, batches in and answers out.
 
-It says when it is ready, reads batches as JSON from its standard input and links them in an order of its own. The last
-line that it writes holds the answers, each with the number of its batch.
+It says when it is ready, reads batches as JSON from its standard input, and links or enrolls them in an order of its
+own. The last line that it writes holds the answers, each with the number of its batch.
 """
 
 import json
@@ -14,7 +14,7 @@ from local.invocation import invocation
 
 
 def main() -> None:
-    """Link all batches."""
+    """Link or enroll all batches."""
     logger.setLevel("CRITICAL")
     sys.stdout.write("ready\n")
     sys.stdout.flush()

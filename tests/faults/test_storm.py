@@ -1,4 +1,4 @@
-"""Many processes link the same keys and users at once, while the LMS goes on working."""
+"""Many processes link and enroll the same keys and users at once, while the LMS goes on working."""
 
 import json
 import os
@@ -14,76 +14,22 @@ from threading import Event
 from typing import Any
 
 import pytest
-from pg8000.exceptions import DatabaseError
 from pg8000.native import Connection
 
 from local.lms import CURRICULUM, Lms
+from tests.faults.lms_at_work import work
 from tests.faults.support import IS_SOAK, open_transactions, rounds
 
 PROCESSES = rounds(4, 16)
 BATCHES = 40
+ENROLLING_BATCHES = 16
 BATCH_KEYS = 20
 KEYS = 80
+LATE_KEYS = 20  # of which the first batch that enrolls them makes the enrollments
+STATUSES = ["enrolled", "pending", "suspended", "canceled", "ended"]
 USERS = 240
-DOOMED_USERS = 40
 COURSES = [f"course-v1:edX+Storm{number}+2026" for number in range(6)]
 SOAK_SECONDS = 600.0
-
-# What the LMS does meanwhile, as Django would: each change with its row of history.
-ENROLL = """
-WITH changed AS (
-    INSERT INTO student_courseenrollment (created, is_active, mode, course_id, user_id)
-    SELECT now(), true, :mode, :course_key, id FROM auth_user WHERE username = :username
-    ON CONFLICT (user_id, course_id) DO UPDATE SET mode = excluded.mode, is_active = excluded.is_active
-    RETURNING *, CASE WHEN xmax = 0 THEN '+' ELSE '~' END AS history_type
-)
-INSERT INTO student_courseenrollment_history
-    (id, created, is_active, mode, course_id, user_id, history_id, history_date, history_type)
-SELECT id, created, is_active, mode, course_id, user_id, gen_random_uuid(), clock_timestamp(), history_type
-FROM changed
-"""
-DELETE_COURSES = """
-WITH gone AS (
-    DELETE FROM program_enrollments_programcourseenrollment AS course
-    USING auth_user AS account, program_enrollments_programenrollment AS enrollment
-    WHERE account.username = :username AND enrollment.user_id = account.id
-    AND course.program_enrollment_id = enrollment.id
-    RETURNING course.*
-)
-INSERT INTO program_enrollments_historicalprogramcourseenrollment (
-    id, created, modified, course_key, status, course_enrollment_id, program_enrollment_id, history_date, history_type
-)
-SELECT id, created, modified, course_key, status, course_enrollment_id, program_enrollment_id, clock_timestamp(), '-'
-FROM gone
-"""
-DELETE_ENROLLMENTS = """
-WITH gone AS (
-    DELETE FROM program_enrollments_programenrollment AS enrollment
-    USING auth_user AS account
-    WHERE account.username = :username AND enrollment.user_id = account.id
-    RETURNING enrollment.*
-)
-INSERT INTO program_enrollments_historicalprogramenrollment (
-    id, created, modified, external_user_key, program_uuid, curriculum_uuid, status, user_id, history_date, history_type
-)
-SELECT
-    id, created, modified, external_user_key, program_uuid, curriculum_uuid, status, user_id, clock_timestamp(), '-'
-FROM gone
-"""
-DELETE_COURSE_ENROLLMENTS = """
-WITH gone AS (
-    DELETE FROM student_courseenrollment AS course_enrollment
-    USING auth_user AS account
-    WHERE account.username = :username AND course_enrollment.user_id = account.id
-    RETURNING course_enrollment.*
-)
-INSERT INTO student_courseenrollment_history
-    (id, created, is_active, mode, course_id, user_id, history_id, history_date, history_type)
-SELECT id, created, is_active, mode, course_id, user_id, gen_random_uuid(), clock_timestamp(), '-'
-FROM gone
-"""
-DELETE_USER = "DELETE FROM auth_user WHERE username = :username"
-DELETE = [DELETE_COURSES, DELETE_ENROLLMENTS, DELETE_COURSE_ENROLLMENTS, DELETE_USER]
 
 # What must not be found when the storm is over.
 LINKED_AND_WAITING = """
@@ -121,6 +67,30 @@ SELECT id FROM (
     SELECT id, history_date, lag(history_date) OVER (PARTITION BY id ORDER BY history_id) AS former FROM {history}
 ) AS ordered WHERE history_date <= former
 """
+TWICE = """
+SELECT lower(external_user_key) FROM program_enrollments_programenrollment
+GROUP BY 1, program_uuid, curriculum_uuid HAVING count(*) > 1
+UNION SELECT CAST(program_enrollment_id AS text) FROM program_enrollments_programcourseenrollment
+GROUP BY program_enrollment_id, course_key HAVING count(*) > 1
+UNION SELECT CAST(user_id AS text) FROM student_courseenrollment GROUP BY user_id, course_id HAVING count(*) > 1
+"""
+# What became of each enrollment of a program, change by change, and what it was before each of them.
+CHANGES = """
+SELECT
+    id, external_user_key, history_type, user_id, status, lag(user_id) OVER changes AS former_user_id,
+    coalesce(lag(status) OVER changes, CASE history_type WHEN '~' THEN 'enrolled' END) AS former_status
+FROM program_enrollments_historicalprogramenrollment
+WHERE program_uuid = CAST(:program AS uuid)
+WINDOW changes AS (PARTITION BY id ORDER BY history_id)
+"""
+CLAIMS = f"""
+SELECT external_user_key, count(*), count(DISTINCT id) FROM ({CHANGES}) AS change
+WHERE history_type = '~' AND user_id IS DISTINCT FROM former_user_id GROUP BY 1
+"""
+STATUS_CHANGES = f"""
+SELECT external_user_key, status FROM ({CHANGES}) AS change
+WHERE history_type IN ('+', '~') AND status IS DISTINCT FROM former_status
+"""
 BORN_TWICE = "SELECT id FROM student_courseenrollment_history WHERE history_type = '+' GROUP BY id HAVING count(*) <> 1"
 
 
@@ -151,14 +121,15 @@ def _wave(lms: Lms, open_session: Callable[[], Connection], number: int) -> Coun
         lms.user(username)
     programs = {str(uuid.UUID(int=2 * number)): False, str(uuid.UUID(int=2 * number + 1)): True}
     for program in programs:
-        for key in range(KEYS):
+        for key in range(KEYS - LATE_KEYS):
             courses = {COURSES[key % 6]: "active", COURSES[(key + 1) % 6]: randomness.choice(["active", "inactive"])}
             lms.enrollment(f"key-{key}", courses, program=program, curriculum=CURRICULUM)
     batches = [_batch(randomness, users, programs) for _ in range(BATCHES)]
+    batches += [_enrolling_batch(randomness, list(programs)) for _ in range(ENROLLING_BATCHES)]
     is_over = Event()
     with ThreadPoolExecutor() as pool, open_session() as first, open_session() as second:
         lms_at_work = [
-            pool.submit(_work, session, random.Random(seed), users, is_over)  # noqa: S311 - likewise
+            pool.submit(work, session, random.Random(seed), users, COURSES, is_over)  # noqa: S311 - likewise
             for seed, session in enumerate([first, second])
         ]
         try:
@@ -170,12 +141,13 @@ def _wave(lms: Lms, open_session: Callable[[], Connection], number: int) -> Coun
     _check_answers(batches, answers)
     for program, is_relinked in programs.items():
         _check_winners(lms, program, batches, answers, is_relinked=is_relinked)
+        _check_statuses(lms, program, batches, answers)
     _check_rows(lms)
     return worked + Counter(
         waves=1,
         invocations=len(answers),
         keys=len(answers) * BATCH_KEYS,
-        linked=sum(answer["linked"] for batch, answer in answers if not batches[batch]["dry_run"]),
+        linked=sum(answer.get("linked", 0) for batch, answer in answers if not batches[batch]["dry_run"]),
     )
 
 
@@ -191,8 +163,21 @@ def _batch(randomness: random.Random, users: list[str], programs: dict[str, bool
     }
 
 
+def _enrolling_batch(randomness: random.Random, programs: list[str]) -> dict[str, Any]:
+    keys = [f"key-{key}" for key in randomness.sample(range(KEYS), BATCH_KEYS)]
+    way = {"create": True, "update": True, "dry_run": randomness.random() < 0.1}
+    if randomness.random() < 0.5:
+        rows = [
+            {"student_key": key, "status": randomness.choice(STATUSES), "curriculum_uuid": CURRICULUM} for key in keys
+        ]
+        return {"program_uuid": randomness.choice(programs), "enrollments": rows, **way}
+    rows = [{"student_key": key, "status": randomness.choice(["active", "inactive"])} for key in keys]
+    course_key = randomness.choice(COURSES)
+    return {"program_uuid": randomness.choice(programs), "course_key": course_key, "enrollments": rows, **way}
+
+
 def _storm(batches: list[dict[str, Any]]) -> list[tuple[int, Any]]:
-    """Link the batches in so many processes at once, each in its own order; return the number and answer of each."""
+    """Send the batches from so many processes at once, each in its own order; return the number and answer of each."""
     command = [sys.executable, "-m", "tests.faults.storm"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     processes = [
@@ -207,37 +192,14 @@ def _storm(batches: list[dict[str, Any]]) -> list[tuple[int, Any]]:
     return [(number, answer) for output in outputs for number, answer in json.loads(output.splitlines()[-1])]
 
 
-def _work(session: Connection, randomness: random.Random, users: list[str], is_over: Event) -> Counter[str]:
-    """Enroll users in courses, several in a transaction, and now and then delete one, until it is over."""
-    done: Counter[str] = Counter()
-    while not is_over.is_set():
-        try:
-            session.run("BEGIN")
-            if randomness.random() < 0.02:
-                username = randomness.choice(users[:DOOMED_USERS])
-                for statement in DELETE:
-                    session.run(statement, username=username)
-                what = "deletions"
-            else:
-                for username in randomness.sample(users, 3):
-                    mode = randomness.choice(["audit", "honor", "verified"])
-                    session.run(ENROLL, username=username, course_key=randomness.choice(COURSES), mode=mode)
-                what = "enrollments"
-            session.run("COMMIT")
-        except DatabaseError as error:
-            if error.args[0]["C"] not in {"40P01", "23503"}:  # a deadlock, or linked in the meantime
-                raise
-            session.run("ROLLBACK")
-            what = "rollbacks of the LMS"
-        done[what] += 1
-    return done
-
-
 def _check_answers(batches: list[dict[str, Any]], answers: list[tuple[int, Any]]) -> None:
-    assert len(answers) == PROCESSES * BATCHES
+    assert len(answers) == PROCESSES * len(batches)
     for number, answer in answers:
         assert isinstance(answer, dict), answer
         assert answer["program_uuid"] == batches[number]["program_uuid"]
+        if "enrollments" in batches[number]:
+            _check_statuses_answered(batches[number], answer["statuses"])
+            continue
         assert answer["linked"] + len(answer["errors"]) == BATCH_KEYS
         assert set(answer["errors"]) == set(answer["error_codes"])
         assert set(answer["errors"]) <= set(batches[number]["external_keys_to_usernames"])
@@ -250,6 +212,13 @@ def _check_answers(batches: list[dict[str, Any]], answers: list[tuple[int, Any]]
         }
 
 
+def _check_statuses_answered(batch: dict[str, Any], statuses: dict[str, str]) -> None:
+    verdicts = {"conflict", "not-in-program", "internal-error"} if "course_key" in batch else set()
+    assert list(statuses) == [row["student_key"] for row in batch["enrollments"]]
+    for row in batch["enrollments"]:
+        assert statuses[row["student_key"]] in {row["status"], *verdicts}
+
+
 def _check_winners(
     lms: Lms, program: str, batches: list[dict[str, Any]], answers: list[tuple[int, Any]], *, is_relinked: bool
 ) -> None:
@@ -258,19 +227,15 @@ def _check_winners(
     held: set[str] = set()
     for number, answer in answers:
         batch = batches[number]
-        if batch["program_uuid"] == program and not batch["dry_run"]:
+        if batch["program_uuid"] == program and not batch["dry_run"] and "enrollments" not in batch:
             for key, username in batch["external_keys_to_usernames"].items():
                 won[key, username] += key not in answer["errors"]
                 if answer["error_codes"].get(key) in {"already-linked", "conflict"}:
                     held.add(key)
     keys_won = Counter(key for key, _ in won.elements())
-    claims = lms.run(
-        "SELECT external_user_key, count(*) FROM program_enrollments_historicalprogramenrollment"
-        " WHERE program_uuid = CAST(:program AS uuid) AND history_type = '~' GROUP BY 1",
-        program=program,
-    )
-    assert dict(claims) == dict(keys_won)
-    assert is_relinked or set(keys_won.values()) == {1}
+    claims = lms.run(CLAIMS, program=program)
+    assert {key: count for key, count, _ in claims} == dict(keys_won)
+    assert is_relinked or all(count == enrollments for _, count, enrollments in claims)
     assert held <= set(keys_won)
     holders = lms.run(
         "SELECT external_user_key, username FROM program_enrollments_programenrollment"
@@ -280,8 +245,22 @@ def _check_winners(
     assert set(map(tuple, holders)) <= set(won.elements())
 
 
+def _check_statuses(lms: Lms, program: str, batches: list[dict[str, Any]], answers: list[tuple[int, Any]]) -> None:
+    """Each change of a status belongs to an answer that reported it, and each status that was reported was there."""
+    reported: Counter[tuple[str, str]] = Counter()
+    for number, answer in answers:
+        batch = batches[number]
+        is_of_program = batch["program_uuid"] == program and "course_key" not in batch
+        if is_of_program and not batch["dry_run"]:
+            reported.update(answer.get("statuses", {}).items())
+    changes = Counter(map(tuple, lms.run(STATUS_CHANGES, program=program)))
+    assert changes <= reported
+    at_first = {(f"key-{key}", "enrolled") for key in range(KEYS - LATE_KEYS)}
+    assert set(reported) <= set(changes) | at_first
+
+
 def _check_rows(lms: Lms) -> None:
-    for wrong in (LINKED_AND_WAITING, OTHERS_COURSE_ENROLLMENT, NOBODYS_ROWS, BORN_TWICE):
+    for wrong in (TWICE, LINKED_AND_WAITING, OTHERS_COURSE_ENROLLMENT, NOBODYS_ROWS, BORN_TWICE):
         assert lms.run(wrong) == []
     for table, history in HISTORIES.items():
         assert lms.run(UNTRUE_HISTORY.format(table=table, history=history)) == []

@@ -3,8 +3,11 @@
 import csv
 import io
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from local.lms import CURRICULUM, PROGRAM, Lms
+from local.lms import CURRICULUM, DEMO_COURSE, PROGRAM, Lms
 from local.stack import Service
 from program_linking.main import run
 from program_linking.roster_api import ENDED
@@ -201,15 +204,48 @@ def test_a_database_that_stays_away(service: Service, lms: Lms) -> None:
     assert ended(service, roster["roster_id"])["linked"] == 20
 
 
+def test_a_function_that_dies_midway(service: Service, lms: Lms) -> None:
+    """If LinkFunction dies within a transaction, its request is sent again, and all its keys are linked once."""
+    with service.lms() as other:
+        other.run("BEGIN")
+        other.run("LOCK TABLE program_enrollments_programenrollment")
+        roster_id = drop(service, lines(20))["roster_id"]
+        until_waiting(lms)
+        kill(service, "LinkFunction")
+        other.run("COMMIT")
+    roster = ended(service, roster_id)
+    assert (roster["state"], roster["linked"], roster["already_linked"]) == ("finished", 20, 0)
+    assert linked(lms) == 20
+
+
+def until_waiting(lms: Lms) -> None:
+    """Wait until a session waits for a lock."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not waiting(lms):
+        assert time.monotonic() < deadline, "Nothing waits for the lock."
+        time.sleep(0.1)
+
+
+def kill(service: Service, logical_id: str) -> None:
+    """Kill the processes of a function of this stack's own engine."""
+    name, port = service.physical(logical_id), service.aws.url.rpartition(":")[2]
+    killed = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            environment = (process / "environ").read_bytes().split(b"\0")
+            if {f"AWS_LAMBDA_FUNCTION_NAME={name}".encode(), f"GATEWAY_PORT={port}".encode()} <= {*environment}:
+                os.kill(int(process.name), signal.SIGKILL)
+                killed += 1
+    assert killed, "No process of the function was found."
+
+
 def test_stopping_and_resuming(service: Service, lms: Lms) -> None:
     """A stop lets the requests under way end, and no further one start; resuming sends those that are left."""
     with service.lms() as other:
         other.run("BEGIN")
         other.run("LOCK TABLE program_enrollments_programenrollment")
         roster_id = drop(service, lines())["roster_id"]
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not waiting(lms) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        until_waiting(lms)
         assert service.send("POST", f"/rosters/{roster_id}/stop").json()["stopping"] is True
         other.run("COMMIT")
     stopped = ended(service, roster_id)
@@ -246,6 +282,51 @@ def test_the_command(service: Service, lms: Lms, command: Callable[..., tuple[in
     assert (status, err) == (2, "The API answered 409: The roster is finished: there is nothing to stop.\n")
 
 
+def test_enrollments(service: Service, lms: Lms, command: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """Files of enrollments go by the command or into the bucket, into the program and into a course of it."""
+    file, errors = tmp_path / "enrollments.csv", tmp_path / "failed.csv"
+    keys = [f"new{n}" for n in range(LEARNERS)]
+    file.write_text("\n".join(["student_key,status", *(f"{key},enrolled" for key in keys), "wrong,gone"]))
+    kind = ["--kind", "enrollments", "--create", "--curriculum", CURRICULUM]
+    status, out, _ = command("submit", PROGRAM, str(file), *kind, "--wait", "--errors", str(errors))
+    assert (status, out.splitlines()[-1]) == (
+        1,
+        f"{LEARNERS + 1:,} of {LEARNERS + 1:,} keys: {LEARNERS:,} as asked for, 1 failed (1 invalid-status).",
+    )
+    assert "wrong        gone    invalid-status  There is no such status." in out
+    assert errors.read_text() == (
+        "student_key,status,code,message\nwrong,gone,invalid-status,There is no such status.\n"
+    )
+    assert lms.run("SELECT count(*) FROM program_enrollments_programenrollment") == [[2 * LEARNERS]]
+    lms.course()
+    lms.run(
+        "UPDATE program_enrollments_programenrollment SET user_id = (SELECT min(id) FROM auth_user)"
+        " WHERE external_user_key = 'new7'"
+    )
+    text = "".join(f"{key},active\n" for key in keys)
+    roster = ended(service, drop(service, text, kind="enrollments", course_key=DEMO_COURSE)["roster_id"])
+    assert (roster["state"], roster["written"], roster["failed"]) == ("finished", LEARNERS, {})
+    assert lms.run("SELECT count(*), count(course_enrollment_id) FROM program_enrollments_programcourseenrollment") == [
+        [LEARNERS, 1]
+    ]
+
+
+def test_a_kind_has_its_own_options(command: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    """An option of the other kind of roster is refused, and a file is checked by the rules of its kind."""
+    file = tmp_path / "enrollments.csv"
+    file.write_text("student_key,status\nkey0,active\n")
+    assert command("submit", PROGRAM, str(file), "--course", DEMO_COURSE)[0::2] == (
+        2,
+        "--kind links has no --course.\n",
+    )
+    _, _, err = command("submit", PROGRAM, str(file), "--kind", "enrollments", "--relink", "--ignore-case")
+    assert err == "--kind enrollments has no --relink and no --ignore-case.\n"
+    assert command("submit", PROGRAM, str(file), "--kind", "enrollments")[0::2] == (
+        2,
+        "Nothing was sent.\nline 2: a new enrollment needs a curriculum_uuid\n",
+    )
+
+
 def test_the_command_and_faults(
     service: Service, lms: Lms, command: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
@@ -264,7 +345,7 @@ def test_the_command_and_faults(
     assert out.endswith(
         "Dry run, nothing was changed. 10 of 10 keys: 9 to link, 0 linked already, 1 failed (1 user-not-found).\n"
     )
-    assert err.endswith("nothing was linked. Correct the file, and submit it again.\n")
+    assert err.endswith("nothing was changed. Correct the file and submit it again.\n")
 
 
 def _finished_rosters(service: Service) -> Callable[[], dict[str, Any]]:
