@@ -5,6 +5,7 @@ import { readEnrollments } from './enrollment-file.js';
 import { failedCsv } from './csv.js';
 import { UNCHANGED, count, download, fault, field, fill, h, notice, number, say, shown } from './dom.js';
 import { forgetPrograms } from './programs.js';
+import { MOST_LINES, rosterForm } from './roster-form.js';
 import { may } from './sign-in.js';
 import { filter, pagedTable } from './table.js';
 
@@ -15,7 +16,7 @@ const VERDICTS = {
 };
 
 /** The form, in its own fold below a program. */
-export function enrollmentForm(program) {
+export function enrollmentForm(program, settings) {
   const file = h('input', { type: 'file', id: 'enrollments', accept: '.csv,.tsv,.txt,text/csv,text/plain' });
   const way = h('select', { id: 'way' }, h('option', { value: 'PUT' }, 'Make new enrollments and change those that are there'),
     h('option', { value: 'POST' }, 'Only make new enrollments'), h('option', { value: 'PATCH' }, 'Only change enrollments that are there'));
@@ -23,7 +24,7 @@ export function enrollmentForm(program) {
   const outcome = h('section', { 'aria-label': 'Outcome of enrolling' });
   const idp = h('input', { id: 'idp', spellcheck: 'false', autocapitalize: 'off', autocomplete: 'off', maxlength: 32 });
   const asked = () => ({ program, course: course.value.trim(), idp: idp.value.trim(), method: way.value, file: file.files[0] });
-  const form = h('form', { submit: (event) => { event.preventDefault(); check(outcome, asked()); }, change: () => fill(outcome) },
+  const form = h('form', { submit: (event) => { event.preventDefault(); check(outcome, asked(), settings); }, change: () => fill(outcome) },
     h('p', {}, 'A CSV file with the columns student_key, status and curriculum_uuid (for a course: student_key, status and perhaps course_staff). Each line is checked first; nothing is changed until you press Write.'),
     field('File of enrollments', file), field('What to do', way),
     field('Course', course, 'Empty: places in the program (enrolled, pending, suspended, canceled, ended). A course key: places in that course (active, inactive).'),
@@ -32,16 +33,24 @@ export function enrollmentForm(program) {
   return h('details', {}, h('summary', {}, 'Enroll keys by a file'), form, outcome);
 }
 
-async function check(place, asked) {
+async function check(place, asked, settings) {
   try {
     if (!asked.file) throw new Error('Choose a file first.');
     const bytes = new Uint8Array(await asked.file.arrayBuffer());
     if (asked.course && asked.idp) throw new Error('An identity provider is for new enrollments in the program: leave out one of course and identity provider.');
     const { header, lines } = readEnrollments(bytes, { isCourse: asked.course !== '', isNew: asked.method !== 'PATCH' });
+    if (lines.length > MOST_LINES && settings.parts.includes('rosters')) return showRosterForm(place, asked, lines, bytes);
     await run(place, { ...asked, header, lines }, lines, true);
   } catch (error) {
     fill(place, fault({ message: error.message, details: error.faults ?? error.details ?? [] }));
   }
+}
+
+function showRosterForm(place, { program, course, idp, method }, lines, bytes) {
+  const only = { POST: { create: true }, PATCH: { update: true } }[method];
+  const given = Object.entries({ course_key: course, idp }).filter(([, value]) => value);
+  fill(place, rosterForm({ lines }, bytes, { program_uuid: program, kind: 'enrollments', ...only, ...Object.fromEntries(given) }));
+  say(`${number(lines.length)} lines: send them as a roster.`);
 }
 
 /** Send lines, a batch after the other; give each its `outcome`: the status that it has, or the verdict why not. */
@@ -88,7 +97,7 @@ function failedFile({ header, lines }) {
     h('p', { class: 'hint' }, 'The failed lines can be corrected in a spreadsheet and checked again as they are. ', UNCHANGED));
 }
 
-const label = (outcome) => VERDICTS[outcome] ?? outcome;
+export const label = (outcome) => VERDICTS[outcome] ?? outcome;
 
 const COLUMNS = [
   { title: 'Line', cell: ({ line }) => number(line) },

@@ -45,7 +45,7 @@ function one(program, parameters, settings) {
     h('div', { class: 'actions' }, h('a', { class: 'button', href: `#/link?${new URLSearchParams({ program: uuid })}` }, 'Link learners of this program'), waitingKeys(program)),
     h('p', { class: 'hint' }, 'The file of waiting keys has an empty column for usernames: fill it in, and hand it to Link. ', UNCHANGED),
     h('h2', {}, 'Enrollments'), filters(enrollments, uuid, query), enrollments,
-    settings.parts.includes('enrolling') ? enrollmentForm(uuid) : null,
+    settings.parts.includes('enrolling') ? enrollmentForm(uuid, settings) : null,
   ].filter(Boolean);
 }
 

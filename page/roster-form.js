@@ -7,7 +7,7 @@ import { checkbox, count, fault, field, fill, h, say } from './dom.js';
 export const MOST_LINES = 10_000;
 const MOST_BYTES = 200_000_000;
 
-// The roster that this page sent last, so that a dry run can be followed by the linking without the file at hand.
+// The roster that this page sent last, so that a dry run can be followed by the real one without the file at hand.
 let last = null;
 
 export const lastSent = (rosterId) => (last?.rosterId === rosterId ? last : null);
@@ -15,7 +15,7 @@ export const lastSent = (rosterId) => (last?.rosterId === rosterId ? last : null
 /** The form that sends lines as a roster. */
 export function rosterForm({ lines }, source, request) {
   const percent = h('input', { type: 'number', id: 'hold', min: 0, max: 100, step: 'any', value: 5, inputmode: 'decimal' });
-  const onlyCheck = checkbox('only-check', 'Only check', 'A dry run: each line’s outcome is found out, and nothing is linked.', true);
+  const onlyCheck = checkbox('only-check', 'Only check', 'A dry run: each line’s outcome is found out, and nothing is changed.', true);
   const outcome = h('div', {});
   const submit = (event) => {
     event.preventDefault();
@@ -27,7 +27,7 @@ export function rosterForm({ lines }, source, request) {
     h('h2', {}, `${count(lines.length, 'line')}: a roster`),
     h('p', {}, 'So many lines are sent as one file. The service works them off by itself, and you may close this page meanwhile: the roster stays in the list of rosters.'),
     onlyCheck,
-    field('Link nothing if more than so many percent would fail', percent, 'All lines are run dry first. Empty: link in any case. Of no use for a mere check.'),
+    field('Change nothing if more than so many percent would fail', percent, 'All lines are run dry first. Empty: go on in any case. Of no use for a mere check.'),
     h('div', { class: 'actions' }, h('button', { class: 'main' }, 'Send the roster')), outcome);
 }
 

@@ -2,6 +2,7 @@
 
 import { label } from './batches.js';
 import { call } from './api.js';
+import { label as verdict } from './enrollment-form.js';
 import { UNCHANGED, count, fault, fill, h, moment, notice, number, say, shown } from './dom.js';
 import { programField } from './programs.js';
 import { lastSent, send } from './roster-form.js';
@@ -11,8 +12,12 @@ const EVERY_MILLISECONDS = 2000;
 const RUNNING = new Set(['waiting-for-file', 'checking', 'linking']);
 const RESUMABLE = new Set(['stopped', 'failed']);
 const STATES = {
-  'waiting-for-file': ['wait', 'waiting for its file'], checking: ['wait', 'being checked'], linking: ['wait', 'being linked'],
+  'waiting-for-file': ['wait', 'waiting for its file'], checking: ['wait', 'being checked'], linking: ['wait', 'under way'],
   finished: ['fine', 'finished'], held: ['bad', 'held'], refused: ['bad', 'refused'], stopped: ['bad', 'stopped'], failed: ['bad', 'failed'],
+};
+const KINDS = {
+  links: { label, button: 'Link the lines that can be linked', again: 'To link, hand the file in again under Link.' },
+  enrollments: { label: verdict, button: 'Write the lines that can be written', again: 'To write, hand the file in again under Program.' },
 };
 const FILES = {
   'failed.csv': 'The failed lines (CSV)', 'results.csv': 'All lines with their outcome (CSV)', 'summary.json': 'The summary (JSON)',
@@ -78,8 +83,8 @@ function head(roster) {
 }
 
 const MEANINGS = {
-  held: ['warning', 'More lines would fail than the roster allows, so nothing was linked. Look at the failed lines; correct them, or send the roster again without the limit.'],
-  refused: ['fault', 'The file cannot be used as it is, and nothing was linked. Correct it and send it again.'],
+  held: ['warning', 'More lines would fail than the roster allows, so nothing was changed. Look at the failed lines; correct them, or send the roster again without the limit.'],
+  refused: ['fault', 'The file cannot be used as it is, and nothing was changed. Correct it and send it again.'],
   stopped: ['warning', 'It was stopped. What was done stays done; Resume goes on with the rest.'],
   failed: ['fault', 'It broke off. What was done stays done; Resume goes on with the rest.'],
 };
@@ -101,10 +106,10 @@ function progress({ state, keys, done }) {
   return h('div', {}, h('progress', { 'aria-label': 'Lines done', max: keys, value: done }), h('p', {}, `${number(done)} of ${count(keys, 'line')} done.`));
 }
 
-function counted({ linked, already_linked: already, failed, options, state }) {
-  if (!linked && !already && !sum(failed)) return null;
+function counted({ linked, already_linked: already, written, failed, options, state }) {
+  if (!linked && !already && !written && !sum(failed)) return null;
   const isDry = options.dry_run || state === 'held' || state === 'checking';
-  const rows = [[isDry ? 'Can be linked' : 'Linked', linked, 'fine'], ['Linked already', already, 'fine'], ...Object.entries(failed).map(([code, amount]) => [label(code), amount, 'bad'])].filter(([, amount]) => amount);
+  const rows = [[isDry ? 'Can be linked' : 'Linked', linked, 'fine'], ['Linked already', already, 'fine'], [isDry ? 'Can be written' : 'As asked for', written, 'fine'], ...Object.entries(failed).map(([code, amount]) => [KINDS[options.kind].label(code), amount, 'bad'])].filter(([, amount]) => amount);
   const columns = [
     { title: 'Outcome', cell: ([name, , kind]) => h('span', { class: `badge ${kind}` }, name), isHead: true },
     { title: 'Lines', cell: ([, amount]) => number(amount) },
@@ -117,12 +122,12 @@ function actions(place, roster, act) {
   const press = (verb) => act(verb).catch((error) => fill(outcome, fault(error)));
   const sent = lastSent(roster.roster_id);
   const { dry_run: _, hold_above_percent: __, ...request } = sent?.request ?? {};
-  const canLink = roster.state === 'held' || (roster.state === 'finished' && roster.options.dry_run);
+  const canGoOn = roster.state === 'held' || (roster.state === 'finished' && roster.options.dry_run);
   return h('div', {}, h('div', { class: 'actions' },
     RUNNING.has(roster.state) && roster.state !== 'waiting-for-file' && h('button', { type: 'button', disabled: roster.stopping, click: () => press('stop') }, roster.stopping ? 'Stopping' : 'Stop'),
     RESUMABLE.has(roster.state) && h('button', { type: 'button', class: 'main', click: () => press('resume') }, 'Resume'),
-    canLink && sent && h('button', { type: 'button', class: 'main', click: () => send(outcome, sent.source, request) }, 'Link the lines that can be linked')),
-  canLink && !sent ? h('p', { class: 'hint' }, 'To link, hand the file in again under Link.') : null, outcome);
+    canGoOn && sent && h('button', { type: 'button', class: 'main', click: () => send(outcome, sent.source, request) }, KINDS[roster.options.kind].button)),
+  canGoOn && !sent ? h('p', { class: 'hint' }, KINDS[roster.options.kind].again) : null, outcome);
 }
 
 function files({ results }) {

@@ -148,6 +148,7 @@ def _wave(lms: Lms, open_session: Callable[[], Connection], number: int) -> Coun
         invocations=len(answers),
         keys=len(answers) * BATCH_KEYS,
         linked=sum(answer.get("linked", 0) for batch, answer in answers if not batches[batch]["dry_run"]),
+        written=sum(_written(batches[batch], answer) for batch, answer in answers if not batches[batch]["dry_run"]),
     )
 
 
@@ -217,6 +218,12 @@ def _check_statuses_answered(batch: dict[str, Any], statuses: dict[str, str]) ->
     assert list(statuses) == [row["student_key"] for row in batch["enrollments"]]
     for row in batch["enrollments"]:
         assert statuses[row["student_key"]] in {row["status"], *verdicts}
+
+
+def _written(batch: dict[str, Any], answer: dict[str, Any]) -> int:
+    """How many keys have the status that was asked for."""
+    statuses = answer.get("statuses", {})
+    return sum(statuses[row["student_key"]] == row["status"] for row in batch.get("enrollments", ()))
 
 
 def _check_winners(

@@ -82,7 +82,7 @@ def send(page: Page, lines: dict[str, str], *, only_check: bool, hold: str = "")
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_role("heading", level=2)).to_have_text(f"{len(lines)} lines: a roster")
     page.get_by_label("Only check").set_checked(only_check)
-    page.get_by_label("Link nothing if more than").fill(hold)
+    page.get_by_label("Change nothing if more than").fill(hold)
     page.get_by_role("button", name="Send the roster").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Roster")
 
@@ -100,7 +100,7 @@ def test_a_roster_is_sent_and_watched(many: Page, rosters: Machine, cohort: Lms)
     def watched(items: Items) -> Items:
         for number, item in enumerate(items):
             if number == 2:
-                state(many, "being linked")
+                state(many, "under way")
                 expect(many.get_by_role("progressbar", name="Lines done")).to_be_visible()
                 expect(many.get_by_text("of 20 lines done.")).not_to_have_text("0 of 20 lines done.")
             yield item
@@ -138,12 +138,36 @@ def test_a_check_is_followed_by_the_linking(many: Page, rosters: Machine, cohort
     assert linked(cohort) == 20
 
 
+def test_enrollments_go_as_a_roster(many: Page, rosters: Machine, cohort: Lms) -> None:  # noqa: F811
+    """A large file of enrollments goes as a roster too: checked first, then written from its own page."""
+    go(many, f"program?program={PROGRAM}")
+    many.get_by_text("Enroll keys by a file").click()
+    lines = "".join(f"key{number},ended\n" for number in range(19))
+    many.get_by_label("File of enrollments").set_input_files(
+        {"name": "fall.csv", "mimeType": "text/csv", "buffer": f"student_key,status\n{lines}absent,ended\n".encode()}
+    )
+    many.get_by_label("What to do").select_option("PATCH")
+    many.get_by_role("button", name="Check the file").click()
+    expect(many.get_by_role("heading", name="20 lines: a roster")).to_be_visible()
+    many.get_by_role("button", name="Send the roster").click()
+    expect(many.get_by_role("heading", level=1)).to_have_text("Roster")
+    rosters.walk()
+    state(many, "finished")
+    expect(many.get_by_role("row")).to_have_text(["OutcomeLines", "Can be written19", "Not in this program1"])
+    many.get_by_role("button", name="Write the lines that can be written").click()
+    state(many, "being checked")
+    rosters.walk()
+    state(many, "finished")
+    expect(many.get_by_role("row").nth(1)).to_have_text("As asked for19")
+    assert cohort.rows("program_enrollments_programenrollment", "status") == [["ended"]] * 19 + [["enrolled"]]
+
+
 def test_a_roster_is_held(many: Page, rosters: Machine, cohort: Lms) -> None:  # noqa: F811
     """Where more lines would fail than is allowed, nothing is linked, and the page says so."""
     send(many, pairs(10) | {f"other{number}": f"nobody{number}" for number in range(10)}, only_check=False, hold="25")
     rosters.walk()
     state(many, "held")
-    expect(many.locator(".notice")).to_contain_text("so nothing was linked")
+    expect(many.locator(".notice")).to_contain_text("so nothing was changed")
     assert linked(cohort) == 0
 
 
@@ -162,7 +186,7 @@ def test_a_roster_is_stopped_and_resumed(many: Page, rosters: Machine, cohort: L
     state(many, "stopped")
     assert 0 < linked(cohort) < 20
     many.get_by_role("button", name="Resume").click()
-    state(many, "being linked")
+    state(many, "under way")
     rosters.walk()
     state(many, "finished")
     assert linked(cohort) == 20
