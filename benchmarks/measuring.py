@@ -53,8 +53,8 @@ def typical_seconds(lms: Lms, ways: list[Way], rounds: int = ROUNDS) -> dict[str
 def timed(work: Callable[[Roster], object], roster: Roster) -> float:
     """How many seconds the work takes; what it says itself if it returns a number."""
     started = time.perf_counter()
-    told = work(roster)
-    return told if isinstance(told, float) else time.perf_counter() - started
+    said = work(roster)
+    return said if isinstance(said, float) else time.perf_counter() - started
 
 
 def round_trip() -> float:

@@ -9,14 +9,14 @@ from program_enrollments import connect
 
 
 def delaying_line(pipe: Pipe, host: str, port: int, delay: float) -> None:
-    """Be a line to a server with a delay each way: send the libpq variables that lead over it, until told to stop."""
+    """Be a line to a server with a delay each way: send the libpq variables that lead over it, until asked to stop."""
     with proxy(host, port, delay) as running:
         pipe.send(running.environment)
         pipe.recv()
 
 
 def count_rows(pipe: Pipe) -> None:
-    """Count rows over and over until told to stop; send the median milliseconds of a count."""
+    """Count rows over and over until asked to stop; send the median milliseconds of a count."""
     spent = []
     with connect() as connection:
         pipe.send("ready")

@@ -20,7 +20,7 @@ class Invocation:
     started: float = field(default_factory=time.monotonic)
 
     def get_remaining_time_in_millis(self) -> int:
-        """Tell the time left."""
+        """Return the time left."""
         return self.milliseconds - int((time.monotonic() - self.started) * 1000)
 
 

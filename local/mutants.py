@@ -42,7 +42,7 @@ def main() -> int:
         environment.pop("PYTHONPATH", None)
         program = Path(sys.executable).with_name("mutmut").absolute()
         command = [str(program), "run", "--max-children", CHILDREN, *sys.argv[1:]]
-        signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C ends mutmut; what it found until then is told
+        signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C ends mutmut; what it found until then is reported
         status = subprocess.run(command, cwd=COPY, env=environment, check=False).returncode
     return status or report()
 

@@ -167,7 +167,7 @@ class _Flow:
 
 @dataclass
 class _Messages:
-    """What a client says, told apart from the packets that it comes in."""
+    """What a client says, distinguished from the packets that it comes in."""
 
     rest: bytes = b""
     has_started: bool = False

@@ -120,9 +120,9 @@ def connected(cluster: Cluster, database: str) -> Iterator[Connection]:
 
 def run(command: list[str], environment: dict[str, str]) -> None:
     """Run one of SAM's commands in the checkout; raise `RuntimeError` with its words if it fails."""
-    told = os.environ | {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": REGION} | environment
+    settings = os.environ | {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": REGION} | environment
     ended = subprocess.run(
-        command, cwd=ROOT, env=told, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=ROOT, env=settings, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     if ended.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{ended.stdout}")

@@ -56,7 +56,7 @@ export function readTable(bytes, columns) {
   return { header: null, places: Object.fromEntries(required.map(({ name }, at) => [name, at])), rows: first ? [first, ...others] : [] };
 }
 
-/** The rows, unless one has more values than the first: its columns cannot be told if a value was in two. */
+/** The rows, unless one has more values than the first: its columns are not known if a value was in two. */
 function* noWider(rows, first, delimiter) {
   for (const { line, cells } of rows) {
     if (cells.slice(first.cells.length).some((cell) => trimmed(cell))) {

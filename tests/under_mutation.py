@@ -43,5 +43,5 @@ def worker_id() -> str:
 
 @pytest.fixture(autouse=True)
 def nothing_made_before() -> None:
-    """Make anew what is made once in a process: it was made before it was mutated."""
+    """Make again what is made once in a process: it was made before it was mutated."""
     _secrets.cache_clear()

@@ -151,16 +151,16 @@ def _course_row(course: Course) -> tuple[str, str, str, str]:
 
 def _changes(enrollment: Enrollment) -> Iterator[tuple[str, str, str]]:
     """All changes of an enrollment and of what belongs to it, newest first."""
-    told = [(change, "program enrollment") for change in enrollment["history"]]
+    changes = [(change, "program enrollment") for change in enrollment["history"]]
     for course in enrollment["courses"]:
-        told += [(change, f"{course['course_key']} in the program") for change in course["history"]]
+        changes += [(change, f"{course['course_key']} in the program") for change in course["history"]]
         if entered := course["course_enrollment"]:
-            told += [(change, course["course_key"]) for change in entered["history"]]
-    for change, of in sorted(told, key=lambda each: each[0]["when"], reverse=True):
-        yield change["when"][:19].replace("T", " "), of, _told(change)
+            changes += [(change, course["course_key"]) for change in entered["history"]]
+    for change, of in sorted(changes, key=lambda each: each[0]["when"], reverse=True):
+        yield change["when"][:19].replace("T", " "), of, _in_words(change)
 
 
-def _told(change: Change) -> str:
+def _in_words(change: Change) -> str:
     differences: Mapping[str, Any] = change["changes"]
     words = [
         f"{field}: {_cell(values['before']) or '(none)'} -> {_cell(values['after']) or '(none)'}"

@@ -82,7 +82,7 @@ OBJECTS: dict[str, tuple[dict[str, Any], str]] = {
         for option in ("relink", "dry_run", "ignore_case")
         for value in NO_BOOLEANS
     },
-    "keys differ in case alone": (
+    "keys differ only in case": (
         body(external_keys_to_usernames={"a": "alice", "A": "bob"}, ignore_case=True),
         "body",
     ),
@@ -120,7 +120,7 @@ def test_payload_of_another_type(payload: object) -> None:
         pytest.param({"httpMethod": "POST", "requestContext": {}}, id="event without request id"),
         pytest.param({"httpMethod": "POST", "requestContext": None, "body": "{}"}, id="event without context"),
         pytest.param({"Records": [{"body": "{}"}]}, id="queue event"),
-        pytest.param({"body": json.dumps(body())}, id="body alone"),
+        pytest.param({"body": json.dumps(body())}, id="only a body"),
     ],
 )
 def test_payload_that_looks_like_another_event(payload: dict[str, Any]) -> None:
@@ -132,7 +132,7 @@ def test_payload_that_looks_like_another_event(payload: dict[str, Any]) -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("path", ["/links", "/docs", "/openapi.json"])
 def test_event_without_a_context(path: str) -> None:
-    """An event that tells no more than method and path is an HTTP request all the same."""
+    """An event that has no more than method and path is an HTTP request all the same."""
     answer = lambda_handler({"httpMethod": "GET", "path": path}, invocation())
     assert answer["statusCode"] == (405 if path == "/links" else 200)
 
@@ -161,7 +161,7 @@ def test_fields_with_names_of_http(name: str) -> None:
 
 
 def test_all_faults() -> None:
-    """Several faults are told at once."""
+    """Several faults are reported at once."""
     assert call_api(body(program_uuid="x", external_keys_to_usernames={"a": None, "b": ""}, dryrun=True)) == (
         400,
         {
@@ -181,7 +181,7 @@ def test_all_faults() -> None:
 
 
 def test_many_faults() -> None:
-    """Of thousands of faults the first ones are told, so that the answer stays small."""
+    """Of thousands of faults the first ones are reported, so that the answer stays small."""
     _, answer = call_api(keys({f"student-{number}": None for number in range(10_000)}))
     assert len(answer["details"]) == 20
     assert answer["details"][-1]["where"] == "external_keys_to_usernames.student-19"

@@ -37,7 +37,7 @@ TEXTS: dict[str, str | None] = {
     "minus Infinity": '{"relink": -Infinity}',
     "number that is infinite": '{"relink": 1e999}',
     "long number": '{"relink": ' + "9" * 5000 + "}",
-    "long number alone": "9" * 5000,
+    "only a long number": "9" * 5000,
     "long negative number": "[-" + "9" * 5000 + "]",
     "deep arrays": "[" * 100_000,
     "deep arrays, closed": "[" * 100_000 + "]" * 100_000,
@@ -81,7 +81,7 @@ def test_text(text: str | None) -> None:
     ids=["no value of JSON's", "control character", "long number", "deep", "array"],
 )
 def test_fault_of_text(text: str, message: str, where: str, what: str) -> None:
-    """What is wrong with a text is told in words of its own."""
+    """What is wrong with a text is said in words of its own."""
     assert call_api(text) == (400, {"message": message, "details": [{"where": where, "what": what}]})
 
 

@@ -14,20 +14,20 @@ from local.lms import DEMO_COURSE, PROGRAM, Lms
 from tests.api.support import logged
 from tests.support import Invoke, Post, Printed, call_api
 
-# Nothing but the error map may bear these.
+# Nothing but the error map may have these.
 KEY, USERNAME = "the-secret-key", "the-secret-username"
 MARK = "the-secret"
 
 
 def assert_discreet(records: list[dict[str, Any]]) -> None:
-    """Hold that nothing but the error map bears keys or usernames."""
+    """Assert that nothing but the error map has keys or usernames."""
     for record in records:
-        told = json.dumps({name: value for name, value in record.items() if name != "errors"}, ensure_ascii=False)
-        assert MARK not in told
+        rest = json.dumps({name: value for name, value in record.items() if name != "errors"}, ensure_ascii=False)
+        assert MARK not in rest
 
 
 def test_discretion(lms: Lms, invoke: Invoke, printed: Printed) -> None:
-    """Whatever becomes of a batch, only the error map bears keys and usernames."""
+    """Whatever becomes of a batch, only the error map has keys and usernames."""
     users = {username: lms.user(username) for username in (USERNAME, f"{USERNAME}-2", f"{USERNAME}-3")}
     lms.course()
     lms.course_enrollment(users[USERNAME], DEMO_COURSE, "verified")
@@ -87,7 +87,7 @@ def test_discretion_on_refusal(printed: Printed, body: str) -> None:
 def test_discretion_of_unexpected_errors(
     lms: Lms, post: Post, invoke: Invoke, printed: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error that nobody foresaw tells its kind and its place, but not what it says: that may be anything."""
+    """An error that nobody foresaw shows its kind and its place, but not what it says: that may be anything."""
 
     def fail(*_: object, **__: object) -> None:
         raise KeyError(KEY, USERNAME)
@@ -106,7 +106,7 @@ def test_discretion_of_unexpected_errors(
 
 
 def test_discretion_of_unexpected_database_errors(lms: Lms, post: Post, printed: Printed) -> None:
-    """An error that is no key's and of a class that linking does not know tells its SQLSTATE, but not what it says."""
+    """An error that is no key's and of a class that linking does not know shows its SQLSTATE, but not what it says."""
     lms.user(USERNAME)
     lms.run(f"""
         CREATE FUNCTION refuse() RETURNS boolean LANGUAGE plpgsql AS $$

@@ -11,7 +11,7 @@ from local.lms import PROGRAM, Lms
 from tests.api.support import logged, measured
 from tests.support import Invoke, Post, Printed, call_api, load_event
 
-# Nothing but the error map may bear these.
+# Nothing but the error map may have these.
 KEY, USERNAME = "the-secret-key", "the-secret-username"
 MARK = "the-secret"
 
@@ -34,7 +34,7 @@ def test_error_map(lms: Lms, post: Post, printed: Printed) -> None:
 
 
 def test_direct_call(lms: Lms, printed: Printed) -> None:
-    """A direct call is told by Lambda's request id, on a warm environment too."""
+    """A direct call is identified by Lambda's request id, on a warm environment too."""
     for context in (invocation(), invocation()):
         lambda_handler(load_event("direct-link"), context)
         [record] = logged(printed())
@@ -43,7 +43,7 @@ def test_direct_call(lms: Lms, printed: Printed) -> None:
 
 
 def test_all_linked(lms: Lms, invoke: Invoke, printed: Printed) -> None:
-    """A batch without failures is told in one INFO, with an empty map."""
+    """A batch without failures is logged in one INFO, with an empty map."""
     lms.user("alice")
     lms.enrollment("student-001", [lms.course()])
     invoke({"student-001": "alice"})
@@ -137,7 +137,7 @@ def test_rolled_back_key(lms: Lms, invoke: Invoke, printed: Printed) -> None:
 
 
 def test_missing_course_is_not_rolled_back(lms: Lms, invoke: Invoke, printed: Printed) -> None:
-    """A missing course is the key's own failure: there is no SQLSTATE to tell."""
+    """A missing course is the key's own failure: there is no SQLSTATE to report."""
     lms.user("alice")
     lms.enrollment("student-001", ["course-v1:edX+Gone+2026"])
     invoke({"student-001": "alice"})

@@ -6,7 +6,7 @@ from local.lms import PROGRAM, Lms
 from tests.api.support import logged, measured
 from tests.support import Invoke, Post, Printed
 
-# Nothing but the error map may bear these.
+# Nothing but the error map may have these.
 KEY, USERNAME = "the-secret-key", "the-secret-username"
 MARK = "the-secret"
 

@@ -160,7 +160,7 @@ def test_a_file_is_refused(link: Link, roster: Path, content: bytes, fault: str)
 
 @pytest.mark.parametrize(("faults", "more"), [(20, []), (23, ["and 3 more faults"])])
 def test_all_faults_are_told(link: Link, roster: Path, faults: int, more: list[str]) -> None:
-    """The faults of a file are told together, up to twenty, and how many more there are."""
+    """The faults of a file are reported together, up to twenty, and how many more there are."""
     roster.write_text("student-001,\n" * faults, encoding="utf-8")
     assert refusal(link("--csv", str(roster))).splitlines() == [
         *(f"line {number}: both values are needed: external_user_key,lms_username" for number in range(1, 21)),
@@ -183,7 +183,7 @@ def test_a_missing_file_is_refused(link: Link, roster: Path) -> None:
 
 
 def test_errors_file_round_trip(lms: Lms, link: Link, roster: Path, tmp_path: Path) -> None:
-    """The errors file holds the failed lines with code and message, and goes back in as it is once it is mended."""
+    """The errors file holds the failed lines with code and message, and goes back in as it is once it is corrected."""
     lms.user("alice")
     lms.user("bob")
     lms.enrollment("student-001")
@@ -198,9 +198,9 @@ def test_errors_file_round_trip(lms: Lms, link: Link, roster: Path, tmp_path: Pa
         '"student, 002",bbo,user-not-found,No user found with username bbo\n'
         "student-003,nobody,user-not-found,No user found with username nobody\n"
     )
-    mended = tmp_path / "mended.csv"
-    mended.write_text(errors.read_text(encoding="utf-8").replace("bbo,", "bob,", 1), encoding="utf-8")
-    ended = link("--csv", str(mended), "--errors", str(errors))
+    corrected = tmp_path / "corrected.csv"
+    corrected.write_text(errors.read_text(encoding="utf-8").replace("bbo,", "bob,", 1), encoding="utf-8")
+    ended = link("--csv", str(corrected), "--errors", str(errors))
     assert ended.out.splitlines()[-2] == "2 of 2 keys: 1 linked, 0 linked already, 1 failed (1 user-not-found)."
     assert errors.read_text(encoding="utf-8") == (
         "external_user_key,lms_username,code,message\n"

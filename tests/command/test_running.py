@@ -1,4 +1,4 @@
-"""How the command runs and ends: what it tells, its exit status, its batches, and what stops it."""
+"""How the command runs and ends: what it prints, its exit status, its batches, and what stops it."""
 
 import os
 import re
@@ -29,7 +29,7 @@ def test_keys_linked_before_count_as_linked(lms: Lms, link: Link, tmp_path: Path
 
 
 def test_many_keys_are_counted(lms: Lms, link: Link) -> None:
-    """Above twenty keys, the table holds the failed ones alone."""
+    """Above twenty keys, the table has only the failed ones."""
     for number in range(20):
         lms.user(f"user-{number}")
         lms.enrollment(f"student-{number}")
@@ -74,7 +74,7 @@ def test_a_terminal_is_safe(lms: Lms, link: Link) -> None:
 
 
 def test_kept_modes_and_pending_roles_are_told(lms: Lms, link: Link) -> None:
-    """A course enrollment kept in its mode, and a role that stays pending, are told on standard error."""
+    """A course enrollment kept in its mode, and a role that stays pending, are reported on standard error."""
     lms.course_enrollment(lms.user("alice"), lms.course(), "verified")
     lms.role_assignment(lms.enrollment("student-001", [DEMO_COURSE]), DEMO_COURSE)
     lms.run("ALTER TABLE student_courseaccessrole ADD CONSTRAINT no_staff CHECK (role <> 'staff')")
@@ -88,7 +88,7 @@ def test_kept_modes_and_pending_roles_are_told(lms: Lms, link: Link) -> None:
 
 
 def test_a_process_of_its_own(lms: Lms, link_process: Start) -> None:
-    """The command runs from the layer alone, and tells in ASCII what its terminal's encoding lacks."""
+    """The command runs from the layer only, and writes in ASCII what its terminal's encoding lacks."""
     lms.user("zoë")
     lms.enrollment("étudiant")
     with link_process("étudiant:zoë", PYTHONIOENCODING="ascii") as process:
@@ -197,7 +197,7 @@ def on_terminal(link: Link, *arguments: str) -> str:
     ):
         patch.setattr(sys, "stderr", terminal)
         link(*arguments)
-        terminal.write("$")  # lest there be nothing to read
+        terminal.write("$")  # so that there is something to read
         terminal.flush()
         return shown.read(10_000).decode().removesuffix("$")
 

@@ -14,7 +14,7 @@ ALL_LINKED = {"program_uuid": "5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a10", "linked": 
 
 
 def verify_signature(received: Received, region: str) -> None:
-    """Compute the request's signature anew, as AWS's documentation of Signature Version 4 tells, and compare."""
+    """Compute the request's signature again, as AWS documents Signature Version 4, and compare."""
     authorization = re.fullmatch(
         r"AWS4-HMAC-SHA256 Credential=([^,]+), SignedHeaders=([^,]+), Signature=([0-9a-f]{64})",
         received.headers["Authorization"],
@@ -45,7 +45,7 @@ def verify_signature(received: Received, region: str) -> None:
 
 
 def test_the_deployed_api_is_signed_for(link: Link, deployed_api: Api) -> None:
-    """A request over https bears the caller's signature for execute-api, in the region that the URL names."""
+    """A request over https has the caller's signature for execute-api, in the region that the URL names."""
     deployed_api.will_answer(200, ALL_LINKED)
     assert link("étudiant:alice", "--url", deployed_api.url).status == 0
     (received,) = deployed_api.received
@@ -78,7 +78,7 @@ def no_credentials(deployed_api: Api, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_no_credentials(link: Link, deployed_api: Api, no_credentials: None) -> None:
-    """A caller without AWS credentials is told to sign in, and nothing is sent."""
+    """A caller without AWS credentials is asked to sign in, and nothing is sent."""
     ended = link("student-001:alice", "--url", deployed_api.url)
     assert (ended.status, ended.err) == (
         2,
@@ -90,7 +90,7 @@ def test_no_credentials(link: Link, deployed_api: Api, no_credentials: None) -> 
 def test_an_unknown_profile(
     link: Link, deployed_api: Api, no_credentials: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is wrong with the caller's AWS settings is told."""
+    """What is wrong with the caller's AWS settings is reported."""
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     ended = link("student-001:alice", "--url", deployed_api.url)
     assert ended.status == 2
@@ -101,7 +101,7 @@ def test_an_unknown_profile(
 
 
 def test_no_region(link: Link, deployed_api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where neither the URL nor the settings name a region, the caller is told to set one."""
+    """If neither the URL nor the settings name a region, the caller is asked to set one."""
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     ended = link("student-001:alice", "--url", "https://links.example.org/v1")
     assert (ended.status, ended.err) == (2, "The URL names no AWS region: set AWS_REGION.\n")

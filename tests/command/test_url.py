@@ -202,7 +202,7 @@ def test_an_api_that_is_silent(link: Link, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_api_that_hangs_up(link: Link, api: Api) -> None:
-    """An answer that breaks off ends the command with status 2: whether the keys are linked nobody can tell."""
+    """An answer that breaks off ends the command with status 2: nobody knows whether the keys are linked."""
     api.will_answer(200, b"{", Content_Length="100")
     ended = link("student-001:alice", "--url", api.url)
     reason = "peer closed connection without sending complete message body (received 1 bytes, expected 100)"

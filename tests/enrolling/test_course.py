@@ -152,7 +152,7 @@ def roles(lms: Lms) -> tuple[list[list[Any]], int]:
 
 
 def test_course_staff_of_a_linked_key(lms: Lms, write: Write) -> None:
-    """The staff role is given to a linked account, left alone if nothing is said, and taken again."""
+    """The staff role is given to a linked account, left as it is if nothing is said, and taken again."""
     alice, course = lms.user("alice"), lms.course()
     lms.enrollment("student-001", user_id=alice)
     row = {"student_key": "student-001", "status": "active"}

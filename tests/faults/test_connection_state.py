@@ -30,7 +30,7 @@ def connection(lms: Lms) -> Iterator[Connection]:
 def assert_usable(connection: Connection) -> None:
     """Hold that the connection is in no transaction, and links."""
     assert connection.run("SELECT 1") == [[1]]
-    assert connection._transaction_status == IDLE  # noqa: SLF001 - nothing else tells
+    assert connection._transaction_status == IDLE  # noqa: SLF001 - nothing else says it
     assert link_program_enrollments(connection, PROGRAM, {"student-001": "alice"}).linked == 1
 
 

@@ -31,7 +31,7 @@ ALL_LINKED = {"program_uuid": PROGRAM, "linked": 2_000, "errors": {}, "error_cod
 def test_a_killed_server_holds_a_batch_whole_or_not_at_all(
     mortal: Cluster, sign: signal.Signals, record_property: Callable[[str, object], None]
 ) -> None:
-    """After a crash the batch is there whole or not at all, its caller was told no lie, and the next call succeeds."""
+    """After a crash the batch is there whole or not at all, no answer is false, and the next call succeeds."""
     with connect() as connection:
         batch = load_large_batch(Lms(connection), 2_000)
     seconds = _seconds_for(batch)
@@ -133,7 +133,7 @@ def _starts(server: Cluster) -> bool:
 
 
 def _check(answer: Any, held: list[int]) -> str:  # noqa: ANN401 - an answer or an exception
-    """Hold what the caller was told against what the database has; return it in a word."""
+    """Compare what the caller got with what the database has; return it in a word."""
     assert held in (NOTHING, WHOLE)
     if isinstance(answer, LinkingUnavailable):
         if "The outcome is unknown" in str(answer):

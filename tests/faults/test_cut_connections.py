@@ -95,9 +95,9 @@ def test_a_session_terminated_twice_is_told(lms: Lms, other_session: Connection,
         _terminate_waiting(lms)
         wait_until(lambda: waiting_sessions(lms))
         _terminate_waiting(lms)
-        with pytest.raises(LinkingUnavailable) as told:
+        with pytest.raises(LinkingUnavailable) as refusal:
             answer.result()
-    assert str(told.value) == (
+    assert str(refusal.value) == (
         "The connection to the database was lost twice; nothing was changed."
         " The last reason: terminating connection due to administrator command."
     )
@@ -134,7 +134,7 @@ def test_packets_that_vanish_within_a_batch_are_told_in_time(
     seconds = time.monotonic() - started
     assert seconds < 3
     gone = wait_until(lambda: not open_transactions(lms), 3)
-    record_property("figures", f"told after {seconds:.2f} of 3 s, the transaction gone {gone:.2f} s later")
+    record_property("figures", f"reported after {seconds:.2f} of 3 s, the transaction gone {gone:.2f} s later")
     assert link({"student-001": "alice"}) == LINKED
 
 
@@ -159,7 +159,7 @@ def test_a_network_that_takes_no_packets_is_told_in_time(lms: Lms, line: Proxy, 
 def test_a_connection_cut_at_commit_leaves_the_outcome_unknown(
     lms: Lms, line: Proxy, post: Post, attribute: str, repeated: dict[str, str]
 ) -> None:
-    """A batch that is cut off at COMMIT is told to be unknown, and repeating it ends in the right state."""
+    """A batch that is cut off at COMMIT is reported as unknown, and repeating it ends in the right state."""
     make_warm(lms)
     setattr(line, attribute, "COMMIT")
     status, answer = post({"program_uuid": PROGRAM, "external_keys_to_usernames": {"student-001": "alice"}})

@@ -52,7 +52,7 @@ def pooled(
 
 @pytest.mark.parametrize("pooled", [2], indirect=True)
 def test_every_kind_of_key_is_answered(pooled: Lms) -> None:
-    """Each way in which a key can fail is told through PgBouncer as it is without."""
+    """Each way in which a key can fail is reported through PgBouncer as it is without."""
     load_sample_roster(pooled)
     answer = link(**SAMPLE_REQUEST)  # type: ignore[arg-type]
     assert answer["linked"] == 3

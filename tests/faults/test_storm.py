@@ -229,7 +229,7 @@ def _written(batch: dict[str, Any], answer: dict[str, Any]) -> int:
 def _check_winners(
     lms: Lms, program: str, batches: list[dict[str, Any]], answers: list[tuple[int, Any]], *, is_relinked: bool
 ) -> None:
-    """Each claim in a key's history belongs to the answer that told of it, to the user that it named."""
+    """Each claim in a key's history belongs to the answer that reported it, to the user that it named."""
     won: Counter[tuple[str, str]] = Counter()
     held: set[str] = set()
     for number, answer in answers:

@@ -79,7 +79,7 @@ ODD_STRINGS = {
 def test_check(  # noqa: PLR0913, PLR0917 - a row of the table
     lms: Lms, invoke: Invoke, key: str, username: str, holder: str | None, message: str, code: str
 ) -> None:
-    """A key that a check refuses is told in the error map and leaves no trace."""
+    """A key that a check refuses is reported in the error map and leaves no trace."""
     users = {name: lms.user(name) for name in ("alice", "bob")}
     # The course is missing, which none of the checks waits for.
     lms.enrollment("student-001", ["course-v1:edX+Gone+2026"], user_id=users[holder] if holder else None)
@@ -137,7 +137,7 @@ def test_enrollment_status(lms: Lms, invoke: Invoke, status: str) -> None:
     ],
 )
 def test_status(lms: Lms, post: Post, request_keys: dict[str, str], status: int) -> None:
-    """The HTTP status tells whether all keys were linked, or some, or none."""
+    """The HTTP status says whether all keys were linked, or some, or none."""
     for key, username in {"student-001": "alice", "student-002": "bob"}.items():
         lms.user(username)
         lms.enrollment(key)
@@ -273,7 +273,7 @@ def test_two_programs(lms: Lms, invoke: Invoke) -> None:
 
 
 def test_other_program(lms: Lms, invoke: Invoke) -> None:
-    """A key of another program alone is not found, and the message names the program that was asked for."""
+    """A key that only another program has is not found, and the message names the program that was asked for."""
     lms.user("alice")
     lms.enrollment("student-001")
     assert invoke({"student-001": "alice"}, program_uuid=OTHER_PROGRAM.upper())["errors"] == {

@@ -244,7 +244,7 @@ def test_all_refused(lms: Lms, invoke: Invoke) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raised", "told"),
+    ("raised", "message"),
     [
         pytest.param("first line\nsecond line", "IntegrityError: first line", id="several lines"),
         pytest.param("", "IntegrityError: ", id="empty"),
@@ -252,12 +252,12 @@ def test_all_refused(lms: Lms, invoke: Invoke) -> None:
         pytest.param("Größe: 100 %%", "IntegrityError: Größe: 100 %", id="unicode"),
     ],
 )
-def test_message_is_one_line(lms: Lms, invoke: Invoke, raised: str, told: str) -> None:
+def test_message_is_one_line(lms: Lms, invoke: Invoke, raised: str, message: str) -> None:
     """The message is the first line of the server's."""
     lms.user("alice")
     lms.enrollment("student-001")
     refuse(lms, "program_enrollments_programenrollment", "true", raised)
-    assert invoke({"student-001": "alice"})["errors"] == {"student-001": told}
+    assert invoke({"student-001": "alice"})["errors"] == {"student-001": message}
 
 
 def test_value_too_long(lms: Lms, invoke: Invoke) -> None:

@@ -187,7 +187,7 @@ def test_course_keys(lms: Lms, invoke: Invoke, course_key: str) -> None:
 
 @pytest.mark.parametrize("gone", ["edX/Gone/2026", "course-v1:ünï+c+r", 'with "quotes"', "COURSE-V1:EDX+DEMOX+2026"])
 def test_missing_course_key(lms: Lms, invoke: Invoke, gone: str) -> None:
-    """The message bears the course key as it is, and a course whose key differs in case is another one."""
+    """The message has the course key as it is, and a course whose key differs in case is another one."""
     lms.user("alice")
     lms.course()
     lms.enrollment("student-001", [gone])

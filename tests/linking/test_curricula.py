@@ -182,7 +182,7 @@ def test_curriculum_uuid(lms: Lms, invoke: Invoke) -> None:
 def test_checks_in_curriculum(
     lms: Lms, invoke: Invoke, before: tuple[str | None, ...], code: str | None, after: list[str | None]
 ) -> None:
-    """With a curriculum asked for, the checks look at its enrollment alone."""
+    """With a curriculum asked for, the checks look only at its enrollment."""
     enroll(lms, *before)
     answer = invoke({"student-001": "alice"}, curriculum_uuid=SECOND)
     assert answer["error_codes"] == ({"student-001": code} if code else {})

@@ -96,7 +96,7 @@ def test_checks(username: str, key: str, code: Code, message: str) -> None:
 def test_doubtful_keys_go_alone(
     enrollments: list[tuple[int, str, str, int | None]], pairs: dict[str, str], together: list[str], alone: list[str]
 ) -> None:
-    """A key goes alone if its account's place looks taken, or if an earlier key writes rows of the same account."""
+    """A key is alone if its account's place looks taken, or if an earlier key writes rows of the same account."""
     assert summary(decide(read(*enrollments), pairs)) == ({}, together, alone)
 
 

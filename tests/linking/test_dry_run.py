@@ -160,10 +160,10 @@ def test_log_and_metrics(lms: Lms, invoke: Invoke, printed: Printed, *, dry_run:
     records = printed()
     assert [record["dry_run"] for record in records if "errors" in record] == [dry_run]
     dimensions = [record["_aws"]["CloudWatchMetrics"][0]["Dimensions"] for record in records if "_aws" in record]
-    told = [record.get("dry_run") for record in records if "_aws" in record]
+    said = [record.get("dry_run") for record in records if "_aws" in record]
     if dry_run:
         assert dimensions == [[["service", "dry_run"]], [["service", "dry_run", "error_code"]]]
-        assert told == ["true", "true"]
+        assert said == ["true", "true"]
     else:
         assert dimensions == [[["service"]], [["service", "error_code"]]]
-        assert told == [None, None]
+        assert said == [None, None]

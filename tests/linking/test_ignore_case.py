@@ -82,7 +82,7 @@ def test_ambiguous(lms: Lms, invoke: Invoke) -> None:
 
 
 def test_ambiguous_among_others(lms: Lms, invoke: Invoke) -> None:
-    """An ambiguous key fails alone."""
+    """An ambiguous key fails, and no other key."""
     lms.user("alice")
     lms.user("bob")
     for key in ("student-001", "STUDENT-001", "student-002"):
@@ -96,7 +96,7 @@ def test_ambiguous_among_others(lms: Lms, invoke: Invoke) -> None:
 
 
 def test_ambiguous_after_unknown_user(lms: Lms, invoke: Invoke) -> None:
-    """An account that is not there is told first."""
+    """An account that is not there is reported first."""
     lms.enrollment("student-001")
     lms.enrollment("STUDENT-001")
     assert invoke({"Student-001": "nobody"}, ignore_case=True)["error_codes"] == {"Student-001": "user-not-found"}

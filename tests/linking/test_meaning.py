@@ -1,4 +1,4 @@
-"""One savepoint for many keys means the same as one for each, and as the plain way that the contract tells."""
+"""One savepoint for many keys means the same as one for each, and as the plain way that the contract describes."""
 
 import time
 from collections import Counter

@@ -43,7 +43,7 @@ def test_a_column_that_a_later_open_edx_adds(lms: Lms, invoke: Invoke, table: st
 
 @pytest.mark.parametrize("table", [*WRITTEN, "program_enrollments_programcourseenrollment", "course_modes_coursemode"])
 def test_a_column_that_is_not_there(lms: Lms, other_session: Connection, table: str) -> None:
-    """A column that linking needs and the database lacks is told at once; nothing changes."""
+    """A column that linking needs and the database lacks is reported at once; nothing changes."""
     batch = wait_for_two_courses(lms)
     column = {"student_courseaccessrole": "org", "course_modes_coursemode": "mode_slug"}.get(table, "course_id")
     column = "status" if table.startswith("program") else column
@@ -57,7 +57,7 @@ def test_a_column_that_is_not_there(lms: Lms, other_session: Connection, table: 
 
 @pytest.mark.parametrize("table", WRITTEN)
 def test_a_privilege_that_is_missing(lms: Lms, invoke: Invoke, table: str) -> None:
-    """A privilege that the service's role lacks is told at once; nothing changes."""
+    """A privilege that the service's role lacks is reported at once; nothing changes."""
     batch = wait_for_two_courses(lms)
     role = lms.run("SELECT rolname FROM pg_roles WHERE rolname LIKE 'program_linking_service%'")[0][0]
     lms.run(f"REVOKE INSERT ON {table} FROM {role}")
@@ -67,7 +67,7 @@ def test_a_privilege_that_is_missing(lms: Lms, invoke: Invoke, table: str) -> No
     assert snapshot(lms) == before
 
 
-def test_large_batches_are_told_at_once(lms: Lms, other_session: Connection) -> None:
+def test_large_batches_are_refused_at_once(lms: Lms, other_session: Connection) -> None:
     """Of 1,000 keys that meet the same fault of the set-up none but the first few is tried."""
     add_courses(lms)
     roster = add_roster(lms, 1_000)

@@ -272,7 +272,7 @@ def test_verified_new_user(lms: Lms, invoke: Invoke) -> None:
 
 
 def test_many(lms: Lms, invoke: Invoke) -> None:
-    """A whole cohort is relinked at once, and the key that cannot be is told alone."""
+    """A whole cohort is relinked at once, and only the key that cannot be is reported."""
     lms.course(modes={"audit": None})
     for number in range(20):
         lms.user(f"old-{number}")

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = f"program_linking_{os.getpid()}"
-# Start a cluster as the account that is named, when told to; say what it answers.
+# Start a cluster as the account that is named, when asked to; say what it answers.
 START = """
 import os
 import sys

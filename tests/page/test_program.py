@@ -36,7 +36,7 @@ def test_enrollments_in_pages(page: Page) -> None:
 
 
 def test_filters_are_in_the_address(page: Page) -> None:
-    """The linked ones, or those of a status, are shown alone, also after a reload."""
+    """The linked ones, or those of a status, are shown and no others, also after a reload."""
     go(page, f"program?program={PROGRAM}")
     page.get_by_role("radio", name="Linked").check()
     keys = page.locator("tbody th")

@@ -115,7 +115,7 @@ def test_a_person_without_a_right_to_the_service(page: Page, pool: Pool) -> None
 
 
 def test_a_person_who_may_only_read(page: Page, pool: Pool) -> None:
-    """Whoever may read but not link is told so, and cannot press Check."""
+    """Whoever may read but not link is informed, and cannot press Check."""
     pool.scopes = f"openid {READ}"
     sign_in(page)
     expect(page.get_by_text("Your sign-in is for reading only")).to_be_visible()

@@ -164,7 +164,7 @@ def test_the_role_can_do_nothing_else(lms: Lms) -> None:
 
 
 def test_the_command_prints_sql(lms: Lms) -> None:
-    """The command prints SQL for the role and the database that it is told, whatever their names."""
+    """The command prints SQL for the role and the database that it is given, whatever their names."""
     command = [sys.executable, "-m", "program_enrollments.grants", 'link"er']
     printed = subprocess.run(
         command, capture_output=True, text=True, check=True, env={"PGDATABASE": "edxapp", "PYTHONPATH": "layers/core"}
@@ -201,7 +201,7 @@ def test_the_command_names_role_and_database(
 def test_the_command_needs_one_role(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without a role, or with more than that, the command tells its usage and ends with status 2."""
+    """Without a role, or with more than that, the command prints its usage and ends with status 2."""
     monkeypatch.setattr(sys, "argv", ["grants", *arguments])
     assert grants.main() == 2
     assert capsys.readouterr() == ("", "usage: python -m program_enrollments.grants ROLE\n")

@@ -115,7 +115,7 @@ def signature(host: str, parameters: dict[str, str], secret_key: str) -> str:
 
 
 def test_iam_needs_credentials(cold: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """DB_IAM_AUTH without AWS credentials is told as such."""
+    """DB_IAM_AUTH without AWS credentials is reported as such."""
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)

@@ -334,7 +334,7 @@ def test_stopped(database: Lms, body: str, message: str) -> None:
 
 
 def test_no_privilege(database: Lms, administrator: Callable[[str], None], worker_id: str) -> None:
-    """A role that may not make tables is told what to look at, with exit status 2."""
+    """A role that may not make tables learns what to look at, with exit status 2."""
     role = f"program_linking_reader_{worker_id}"
     administrator(f"DROP ROLE IF EXISTS {role}")
     administrator(f"CREATE ROLE {role} LOGIN PASSWORD 'pw'")

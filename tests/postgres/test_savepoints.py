@@ -27,7 +27,7 @@ BEGIN
         USING ERRCODE = refused ->> 'sqlstate', DETAIL = 'a detail', CONSTRAINT = 'a_constraint';
     END IF;
 
-    SELECT jsonb_agg(item -> 'number') INTO told FROM unnest(items) AS item WHERE item ? 'told';
+    SELECT jsonb_agg(item -> 'number') INTO reported FROM unnest(items) AS item WHERE item ? 'reported';
 END;
 """
 
@@ -47,22 +47,22 @@ def kept(lms: Lms) -> list[int]:
 
 
 def items(numbers: range, refused: "set[int] | range" = range(0), sqlstate: str = "EDX01") -> list[dict[str, object]]:
-    """Items of these numbers, some of which are to be refused; each number that 10 divides is told."""
+    """Items of these numbers, some of which are to be refused; each number that 10 divides is reported."""
     return [
         {
             "number": number,
             **({"sqlstate": sqlstate} if number in refused else {}),
-            **({"told": True} if number % 10 == 0 else {}),
+            **({"reported": True} if number % 10 == 0 else {}),
         }
         for number in numbers
     ]
 
 
 def test_a_refused_item_leaves_nothing_behind(lms: Lms, session: Session) -> None:
-    """A refused item is undone and described by the server's fields; what is told of it is dropped."""
+    """A refused item is undone and described by the server's fields; what it reported is dropped."""
     written = write_each(session, KEEP, items(range(30), {10, 11, 29}))
     assert kept(lms) == [number for number in range(30) if number not in {10, 11, 29}]
-    assert written.told == [0, 20]
+    assert written.reported == [0, 20]
     assert list(written.refusals) == [10, 11, 29]
     refusal = written.refusals[10]
     assert (str(refusal), refusal.sqlstate, refusal.constraint, refusal.detail) == (
@@ -107,7 +107,7 @@ def test_parts_change_nothing(lms: Lms, session: Session, size: int, together: i
     written = write_each(session, KEEP, items(range(size), refused), together=min(together, size))
     assert list(written.refusals) == sorted(number for number in refused if number < size)
     assert kept(lms) == [number for number in range(size) if number not in refused]
-    assert written.told == [number for number in range(0, size, 10) if number not in refused]
+    assert written.reported == [number for number in range(0, size, 10) if number not in refused]
 
 
 @pytest.mark.parametrize("together", [0, 30])
@@ -164,4 +164,7 @@ def test_a_column_that_a_trigger_does_not_fill_is_a_refusal(lms: Lms, session: S
 @pytest.mark.parametrize("text", ["$loop$", "<statements>", "'", "\\", "%", ":name", "null", "Größe", "\u2028", "{}"])
 def test_items_are_literal(lms: Lms, session: Session, text: str) -> None:
     """Whatever an item holds is data."""
-    assert write_each(session, "told := jsonb_build_array(items[1]);", [text, {"a": text}]).told == [text, {"a": text}]
+    assert write_each(session, "reported := jsonb_build_array(items[1]);", [text, {"a": text}]).reported == [
+        text,
+        {"a": text},
+    ]

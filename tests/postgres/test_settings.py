@@ -55,7 +55,7 @@ class Vault:
 
 @pytest.fixture(scope="module")
 def guarded_cluster() -> Iterator[Cluster]:
-    """A server that trusts its superuser alone; the role `linker` needs a password."""
+    """A server that trusts only its superuser; the role `linker` needs a password."""
     rules = ("host all postgres all trust", "host all all all scram-sha-256")
     with embedded_cluster(settings=(*NOT_DURABLE, f"unix_socket_directories={SOCKETS}"), rules=rules) as cluster:
         yield cluster
@@ -157,7 +157,7 @@ def test_cut_between_invocations(lms: Lms, invoke: Invoke, other_session: Connec
 
 
 def test_missing_database(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only where the user or the password is refused is the password wrong, and worth fetching anew."""
+    """The password counts as wrong, and is fetched again, only if the server refuses the user or the password."""
     monkeypatch.setenv("PGDATABASE", "no_such_database")
     with pytest.raises(LinkingUnavailable, match=r': database "no_such_database" does not exist[.]') as caught:
         connect()
@@ -182,7 +182,7 @@ def test_rotated_secret(vault: Vault) -> None:
 
 
 def test_wrong_secret(vault: Vault, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where the new password is refused too, the secret is not fetched a third time, and no password is told."""
+    """If the new password is refused too, the secret is not fetched a third time, and no password is shown."""
     link_cold()
     vault.rotate(server="blue-horse", secret="white-horse")  # noqa: S106 - of a server that is thrown away
     with pytest.raises(LinkingUnavailable, match='password authentication failed for user "linker"') as refusal:
@@ -193,13 +193,13 @@ def test_wrong_secret(vault: Vault, capsys: pytest.CaptureFixture[str]) -> None:
     answer = lambda_handler(load_event("api-link"), invocation())
     assert (answer["statusCode"], answer["multiValueHeaders"]["Retry-After"]) == (503, ["5"])
     assert json.loads(answer["body"]) == {"message": str(refusal.value), "details": []}
-    told = f"{refusal.value} {answer} {capsys.readouterr()}"
-    assert "horse" not in told
+    shown = f"{refusal.value} {answer} {capsys.readouterr()}"
+    assert "horse" not in shown
 
 
 @pytest.mark.parametrize("secret", ['{"password": "horse"}', '"horse"', "null", '{"username": "linker"}'])
 def test_unusable_secret(vault: Vault, secret: str) -> None:
-    """A secret without username and password is told as such, without its text."""
+    """A secret without username and password is reported as such, without its text."""
     vault.store(secret)
     with pytest.raises(DatabaseNotReady, match="holds no username and password") as refusal:
         link_cold()
@@ -207,7 +207,7 @@ def test_unusable_secret(vault: Vault, secret: str) -> None:
 
 
 def test_missing_secret(vault: Vault) -> None:
-    """If the secret cannot be fetched, linking is unavailable, and of what AWS said only its code is told."""
+    """If the secret cannot be fetched, linking is unavailable, and of what AWS said only its code is reported."""
     vault.secrets.delete_secret(SecretId=vault.arn, ForceDeleteWithoutRecovery=True)
     with pytest.raises(
         LinkingUnavailable, match=r"^The database's secret .*: ResourceNotFoundException\. Look"
@@ -274,7 +274,7 @@ def test_imports(lms: Lms, settings_: dict[str, str], imported: list[str]) -> No
 
 
 def test_port_that_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A misspelt PGPORT is told as what it is."""
+    """A misspelt PGPORT is reported as what it is."""
     monkeypatch.setenv("PGPORT", "54e2")
     with pytest.raises(DatabaseNotReady, match=r"^PGPORT=54e2 is no port number\.$"):
         connect()

@@ -75,7 +75,7 @@ def test_not_the_data(lms: Lms, other_session: Connection, sqlstate: str, kind: 
     ],
 )
 def test_the_data(lms: Lms, other_session: Connection, sqlstate: str) -> None:
-    """A value, a constraint or a trigger that is in the way fails the key alone, with the first line of the message."""
+    """A value, a constraint or a trigger that is in the way fails that key only, with the first line of the message."""
     fail_with(lms, sqlstate)
     outcome = link_program_enrollments(other_session, PROGRAM, {"student-001": "alice"})
     assert (outcome.linked, outcome.errors) == (0, {"student-001": "IntegrityError: first line"})

@@ -90,7 +90,7 @@ def openssl(*arguments: str) -> None:
 
 
 def tls_state() -> str:
-    """Tell whether the server offers TLS."""
+    """Whether the server offers TLS."""
     with connect() as connection:
         return str(connection.run("SHOW ssl")[0][0])
 
@@ -112,7 +112,7 @@ def set_tls(monkeypatch: pytest.MonkeyPatch, host: str, mode: str | None, author
 
 @pytest.mark.parametrize("mode", [None, "require", "verify-ca", "verify-full"])
 def test_right_authority(tls: TlsServer, monkeypatch: pytest.MonkeyPatch, mode: str | None) -> None:
-    """A server that the right authority certifies is trusted, away from localhost without being told to look."""
+    """A server that the right authority certifies is trusted, away from localhost without being asked to look."""
     set_tls(monkeypatch, CERTIFIED, mode, tls.authority)
     assert is_encrypted()
 
@@ -138,7 +138,7 @@ def test_system_authorities(
 
 @pytest.mark.parametrize("mode", [None, "verify-full"])
 def test_wrong_host(tls: TlsServer, monkeypatch: pytest.MonkeyPatch, mode: str | None) -> None:
-    """A certificate for another host is refused, away from localhost without being told to look."""
+    """A certificate for another host is refused, away from localhost without being asked to look."""
     set_tls(monkeypatch, NOT_CERTIFIED, mode, tls.authority)
     with pytest.raises(LinkingUnavailable, match=r"IP address mismatch, certificate is not valid for '127\.0\.0\.3'"):
         connect()
@@ -159,7 +159,7 @@ def test_any_server(tls: TlsServer, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("mode", [None, "require", "verify-ca", "verify-full"])
 def test_plaintext_server(tls: TlsServer, monkeypatch: pytest.MonkeyPatch, mode: str | None) -> None:
-    """A server without TLS is refused, away from localhost without being told to look."""
+    """A server without TLS is refused, away from localhost without being asked to look."""
     tls.turn_tls("off")
     set_tls(monkeypatch, CERTIFIED, mode, tls.authority)
     with pytest.raises(
@@ -197,7 +197,7 @@ def test_unknown_mode(tls: TlsServer, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_missing_authorities(tls: TlsServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A PGSSLROOTCERT that is not there is told as such, and not as a server out of reach."""
+    """A PGSSLROOTCERT that is not there is reported as such, and not as a server out of reach."""
     set_tls(monkeypatch, CERTIFIED, "verify-full", "/nowhere/root.crt")
     with pytest.raises(DatabaseNotReady, match=r"^PGSSLROOTCERT=/nowhere/root\.crt cannot be read: .*No such file"):
         connect()

@@ -111,6 +111,6 @@ def test_cutting_changes_nothing(
         roster_id = rosters.walk(order)["roster_id"]
     shown = status(roster_id)
     assert (shown["state"], shown["linked"]) == ("finished", outcome.linked)
-    told = {row[0]: row[4] for row in result(roster_id, "results.csv")[1:] if row[4]}
-    assert told == outcome.errors
+    reported = {row[0]: row[4] for row in result(roster_id, "results.csv")[1:] if row[4]}
+    assert reported == outcome.errors
     assert contents(lms) == expected

@@ -24,7 +24,7 @@ class Artifact:
     def invoke(
         self, function: str, event: object, environment: Mapping[str, str], handler: str = "app.lambda_handler"
     ) -> Any:  # noqa: ANN401 - whatever it answers
-        """Invoke a function in an interpreter that has the artifact and the standard library alone."""
+        """Invoke a function in an interpreter that has only the artifact and the standard library."""
         task = {
             "folders": [str(self.functions[function]), str(self.layer / "python")],
             "handler": handler,

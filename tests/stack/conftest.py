@@ -21,7 +21,7 @@ def template() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def resources(template: dict[str, Any]) -> dict[str, Any]:
-    """The resources that CloudFormation is told to make."""
+    """The resources that CloudFormation is asked to make."""
     return dict(transformed(template)["Resources"])
 
 

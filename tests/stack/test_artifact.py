@@ -95,7 +95,7 @@ def test_artifact_serves_the_page(artifact: Artifact) -> None:
 
 
 def test_artifact_links(artifact: Artifact, lms: Lms) -> None:
-    """The artifact alone links in a real database, over HTTP and directly."""
+    """The artifact links by itself in a real database, over HTTP and directly."""
     user = lms.user("alice")
     lms.enrollment("student-001", [lms.course()])
     database = {name: value for name, value in os.environ.items() if name.startswith("PG")}

@@ -28,7 +28,7 @@ REGIONS = [
 
 @pytest.fixture(scope="module")
 def trusted() -> ssl.SSLContext:
-    """A context that trusts the bundle alone, as the service's does."""
+    """A context that trusts only the bundle, as the service's does."""
     return ssl.create_default_context(cafile=BUNDLE)
 
 

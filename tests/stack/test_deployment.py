@@ -50,12 +50,12 @@ def test_nothing_with_data_or_a_name_is_replaced(resources: dict[str, Any]) -> N
 
 def test_parameters_say_what_cannot_be_changed(template: dict[str, Any]) -> None:
     """Each parameter that would replace the database or its proxy says that it is for the first deployment."""
-    told = {
+    named = {
         name
         for name, parameter in template["Parameters"].items()
         if "only at the first deployment" in parameter.get("Description", "").lower()
     }
-    assert told == {"VpcId", "SubnetIds", "AvailabilityZones", "DatabaseName", "DatabaseSnapshot"}
+    assert named == {"VpcId", "SubnetIds", "AvailabilityZones", "DatabaseName", "DatabaseSnapshot"}
 
 
 def test_warm_functions_give_their_sessions_back(resources: dict[str, Any]) -> None:

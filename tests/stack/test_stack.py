@@ -106,7 +106,7 @@ def test_stack_with_its_own_database(create: Create) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "told", "allowed"),
+    ("parameters", "settings", "allowed"),
     [
         (
             {"DatabaseResourceId": "db-ABC"},
@@ -117,21 +117,21 @@ def test_stack_with_its_own_database(create: Create) -> None:
     ],
 )
 def test_stack_on_an_existing_database(
-    create: Create, parameters: dict[str, str], told: tuple[str, str], allowed: tuple[str, str]
+    create: Create, parameters: dict[str, str], settings: tuple[str, str], allowed: tuple[str, str]
 ) -> None:
     """Beside an existing database the stack makes none and no migration, and logs in with IAM or with one secret."""
     functions = create(**_network(), DatabaseHost="db.lms.example", **parameters)
     assert set(functions) == {"pl-link", "pl-roster"}
     environment = _environment(functions["pl-link"])
     assert environment["PGHOST"] == "db.lms.example"
-    assert (environment["DB_IAM_AUTH"], environment["DB_SECRET_ARN"]) == told
+    assert (environment["DB_IAM_AUTH"], environment["DB_SECRET_ARN"]) == settings
     permissions = _allowed(functions["pl-link"])
     assert permissions[allowed[0]] == allowed[1]
     assert not {"rds-db:connect", "secretsmanager:GetSecretValue"} - {allowed[0]} & permissions.keys()
     assert len(boto3.client("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["false"]}])["Vpcs"]) == 1
 
 
-def test_the_page_is_told_where_people_sign_in(create: Create) -> None:
+def test_the_page_is_settings_where_people_sign_in(create: Create) -> None:
     """With a pool, its client and the host of its pages, the page has what it needs to sign people in."""
     functions = create(
         CognitoUserPoolArn="arn:aws:cognito-idp:eu-west-1:111122223333:userpool/eu-west-1_example",

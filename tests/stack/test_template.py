@@ -1,4 +1,4 @@
-"""What the template promises: private, watched, and told what the code reads."""
+"""What the template promises: private, watched, and with the settings that the code reads."""
 
 import ast
 import json
@@ -19,8 +19,8 @@ FUNCTIONS = {
     "RosterFunction": ["functions/roster"],
     "MigrateFunction": ["functions/migrate", "layers/core/program_enrollments"],
 }
-# Not the stack's to tell: a password comes from an IAM token or a secret and the master user from the payload, Lambda
-# itself tells the region, and the rest is for people at a shell.
+# Not set by the stack: a password comes from an IAM token or a secret and the master user from the payload, Lambda
+# itself sets the region, and the rest is for people at a shell.
 AT_A_SHELL = {"PGCONNECT_TIMEOUT", "PGOPTIONS"}
 NOT_IN_TEMPLATE = {
     "LinkFunction": {"PGPASSWORD", "AWS_REGION"} | AT_A_SHELL,
@@ -51,10 +51,10 @@ IN_NETWORK = sorted(FUNCTIONS.keys() - {"RosterFunction"})
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_environment(resources: dict[str, Any], function: str) -> None:
-    """A function is told exactly the settings that its code reads."""
-    told = resources[function]["Properties"]["Environment"]["Variables"].keys()
+    """A function gets exactly the settings that its code reads."""
+    given = resources[function]["Properties"]["Environment"]["Variables"].keys()
     read = {name for folder in FUNCTIONS[function] for name in _settings_read(ROOT / folder)}
-    assert told == read - NOT_IN_TEMPLATE[function]
+    assert given == read - NOT_IN_TEMPLATE[function]
 
 
 def test_no_wildcards(resources: dict[str, Any]) -> None:
@@ -73,7 +73,7 @@ def test_no_wildcards(resources: dict[str, Any]) -> None:
 
 
 def test_managed_policies(resources: dict[str, Any]) -> None:
-    """Of AWS's own policies, roles have those alone that AWS asks for."""
+    """Of AWS's own policies, roles have only those that AWS asks for."""
     roles = of_type(resources, "AWS::IAM::Role").values()
     arns = [arn["Fn::Sub"] for role in roles for arn in role.get("ManagedPolicyArns", [])]
     assert {arn.removeprefix("arn:${AWS::Partition}:iam::aws:policy/") for arn in arns} == MANAGED_POLICIES
@@ -168,7 +168,7 @@ def test_logs_are_kept_and_end(resources: dict[str, Any]) -> None:
 
 
 def test_alarms_cover_every_function(resources: dict[str, Any]) -> None:
-    """Each function's errors are an alarm, the service's throttles and duration too, and all alarms tell the topic."""
+    """Each function's errors are an alarm, the service's throttles and duration too, and alarms notify the topic."""
     alarms = of_type(resources, "AWS::CloudWatch::Alarm").values()
     watched = [
         (_name(dimension["Value"]), alarm["MetricName"])
@@ -184,8 +184,8 @@ def test_alarms_cover_every_function(resources: dict[str, Any]) -> None:
         ("MigrateFunction", "Errors"),
         ("RosterFunction", "Errors"),
     ]
-    told = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
-    assert all(alarm["AlarmActions"] == alarm["OKActions"] == told for alarm in alarms)
+    actions = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+    assert all(alarm["AlarmActions"] == alarm["OKActions"] == actions for alarm in alarms)
 
 
 def test_alarms_watch_what_is_measured(
@@ -239,7 +239,7 @@ def test_a_snapshot_can_be_restored(resources: dict[str, Any]) -> None:
 
 
 def test_own_database_is_safe(template: dict[str, Any], resources: dict[str, Any]) -> None:
-    """The stack's own database is encrypted, backed up, protected from deletion, and takes TLS alone."""
+    """The stack's own database is encrypted, backed up, protected from deletion, and takes only TLS."""
     database = resources["Database"]
     assert database["DeletionPolicy"] == database["UpdateReplacePolicy"] == "Snapshot"
     kept = {
@@ -255,7 +255,7 @@ def test_own_database_is_safe(template: dict[str, Any], resources: dict[str, Any
 
 
 def test_nothing_holds_a_password(template: dict[str, Any]) -> None:
-    """No parameter, variable or property of the template bears a password."""
+    """No parameter, variable or property of the template has a password."""
     names = {name for mapping in mappings(template) for name in mapping}
     assert {name for name in names if "password" in name.lower()} == {"ManageMasterUserPassword"}
 

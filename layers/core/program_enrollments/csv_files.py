@@ -206,7 +206,7 @@ def _records(lines: Iterable[str], delimiter: str, number: int) -> Iterator[Reco
 
 
 def _no_wider(records: Iterable[Record], top: Record, delimiter: str) -> Iterator[Record]:
-    """The records, unless one has more values than the first: its columns cannot be told if a value was in two."""
+    """The records, unless one has more values than the first: its columns are not known if a value was in two."""
     for record in records:
         if any(map(trimmed, record.cells[len(top.cells) :])):
             raise InvalidFile(

@@ -19,7 +19,7 @@ KNOWN_COLUMNS = (
     Column(COLUMNS[0], ("external_key", "student_key", "external_student_key")),
     Column(COLUMNS[1], ("username", "lms_user")),
 )
-# By which most usernames are told from a column's name at little cost.
+# By which most usernames are distinguished from a column's name at little cost.
 LAST_OF_NAMES = {name[-4:] for name in KNOWN_COLUMNS[1].names}
 
 

@@ -290,7 +290,7 @@ AND (staff.is_active OR NOT staff.course_staff);
 """
 
 KEPT = """
-told := (
+reported := (
     SELECT jsonb_agg(DISTINCT jsonb_build_array(
         course_enrollment.id, course_enrollment.course_id, course_enrollment.mode
     ))

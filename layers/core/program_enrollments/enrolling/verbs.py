@@ -223,6 +223,6 @@ def _write(session: Session, plan: Plan, statements: str, unheld: Unheld) -> Wri
     return Written(
         plan.statuses | dict.fromkeys(refused, Verdict.INTERNAL_ERROR),
         list(refused.values()),
-        [KeptEnrollment(*kept) for kept in written.told],
+        [KeptEnrollment(*kept) for kept in written.reported],
         plan.active_elsewhere,
     )

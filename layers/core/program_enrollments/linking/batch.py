@@ -34,7 +34,7 @@ def link_batch(
     return Outcome(
         linked=len(linked),
         failures={key: failures[key] for key in batch.external_keys_to_usernames if key in failures},
-        kept_enrollments=[KeptEnrollment(*row) for row in written.told],
+        kept_enrollments=[KeptEnrollment(*row) for row in written.reported],
         unfulfilled_roles=_fulfil_roles(session, linked, reading),
     )
 

@@ -84,7 +84,7 @@ class Plan:
 
 
 def plan(batch: Batch, reading: Reading) -> Plan:
-    """Tell the keys that cannot affect each other from the doubtful ones.
+    """Separate the keys that cannot affect each other from the doubtful ones.
 
     A key is doubtful if the outcome depends on an earlier key of the batch or on a constraint that looks taken. The
     others may be written before all doubtful ones, because they share no user with one that was sent earlier.

@@ -7,7 +7,7 @@ row, after the wait that each row may have cost.
 from program_enrollments.masters_track import enter
 
 # Items are keys: a `user`, its `enrollments`, and those of them that are `relinked`, which lose another user first.
-# What is kept in a mode of its own is told: the course enrollment's id, its course and its mode.
+# What is kept in a mode of its own is reported: the course enrollment's id, its course and its mode.
 # Unlinking looks at the modes that Open edX would: neither expired nor credit; a course that has none offers audit.
 NO_SUCH_COURSE = "LNK01"
 # A course that a key waits for twice, in two curricula, ends as its last program-course enrollment says.
@@ -117,7 +117,7 @@ POINT = """
         FROM entered
         ORDER BY id
     )
-    SELECT jsonb_agg(jsonb_build_array(course_enrollment_id, course_key, mode) ORDER BY id) INTO told
+    SELECT jsonb_agg(jsonb_build_array(course_enrollment_id, course_key, mode) ORDER BY id) INTO reported
     FROM entered
     WHERE mode <> 'masters';
 END;

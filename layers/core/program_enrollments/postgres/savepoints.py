@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from program_enrollments.errors import Refused
@@ -21,16 +22,16 @@ class Written:
     """Which items were refused, by their position from 0, and what the statements reported of the others."""
 
     refusals: dict[int, Refused]
-    told: list[Any]
+    reported: list[Any]
 
 
 def write_each(session: Session, statements: str, items: Sequence[object], *, together: int = 0) -> Written:
     """Write each item under a savepoint of its own, in order: an item that the server refuses leaves nothing behind.
 
     `statements` is constant PL/pgSQL that writes all `items` (a `jsonb[]` of what is handed over here as JSON); it may
-    open a block to declare variables, raise an exception to refuse, and set `told` (a JSON array) to report what it
-    wrote. It gets one item at a time, apart from the first `together` items. Those must not affect each
-    other: it gets them all at once, under one savepoint, as long as none is refused.
+    open a block to declare variables, raise an exception to refuse, and set `reported` (a JSON array) to report what it
+    wrote. It gets one item at a time, apart from the first `together` items. Those must not affect each other: it gets
+    them all at once, under one savepoint, as long as none is refused.
 
     It takes four round trips, whatever is in the items. Errors about the session, the batch or the statements
     themselves (a missing table or privilege, a column that has to be filled and is not) are raised as `Session` does.
@@ -41,7 +42,7 @@ def write_each(session: Session, statements: str, items: Sequence[object], *, to
     session.query("SELECT set_config('savepoints.given', :given, true)", given=given)
     result = session.script(_script(statements))
     refusals = {position: Refused(*fields) for position, *fields in result["refusals"]}
-    return Written(refusals, [row for told in result["told"] for row in told])
+    return Written(refusals, list(chain.from_iterable(result["reported"])))
 
 
 @cache
@@ -69,9 +70,9 @@ DECLARE
     size integer := last_together;
     written integer := 0;
     items jsonb[];
-    told jsonb;
-    all_told jsonb[] := '{}';
-    told_before integer;
+    reported jsonb;
+    all_reported jsonb[] := '{}';
+    reported_before integer;
     refusals jsonb[] := '{}';
     refused_state text;
     refused_message text;
@@ -85,14 +86,14 @@ BEGIN
             CASE WHEN first_item <= last_together THEN last_together ELSE cardinality(every_item) END
         );
         step := CASE WHEN first_item <= last_together THEN last_item - first_item + 1 ELSE 1 END;
-        told_before := cardinality(all_told);
+        reported_before := cardinality(all_reported);
         BEGIN
             FOR item IN first_item..last_item BY step LOOP
                 items := CASE WHEN step = 1 THEN ARRAY[every_item[item]] ELSE every_item[item:last_item] END;
-                told := NULL;
+                reported := NULL;
                 <statements>
-                IF told IS NOT NULL THEN
-                    all_told := array_append(all_told, told);
+                IF reported IS NOT NULL THEN
+                    all_reported := array_append(all_reported, reported);
                 END IF;
             END LOOP;
             written := CASE WHEN last_item = last_together THEN 0 ELSE written + last_item - first_item + 1 END;
@@ -117,13 +118,15 @@ BEGIN
                 ));
                 first_item := last_item + 1;
             END IF;
-            all_told := CASE WHEN cardinality(all_told) > told_before THEN all_told[:told_before] ELSE all_told END;
+            all_reported := CASE
+                WHEN cardinality(all_reported) > reported_before THEN all_reported[:reported_before] ELSE all_reported
+            END;
         END;
         size := written / 4;
     END LOOP;
     PERFORM set_config('savepoints.given', '', true);
     PERFORM set_config(
-        'savepoints.result', json_build_object('refusals', refusals, 'told', all_told)::text, true
+        'savepoints.result', json_build_object('refusals', refusals, 'reported', all_reported)::text, true
     );
 END $loop$;
 SELECT current_setting('savepoints.result')::json

@@ -8,7 +8,7 @@ OUT_OF_TIME_MESSAGE = (
 
 
 def meaning(error: Exception) -> Exception:
-    """Tell a verdict on the data from trouble with the server."""
+    """Distinguish a verdict on the data from trouble with the server."""
     fields: dict[str, str] = error.args[0]
     sqlstate, message = fields.get("C", ""), fields.get("M", "").partition("\n")[0]
     match sqlstate, sqlstate[:2]:

@@ -177,7 +177,7 @@ def _keys_by(rows: Sequence[tuple[str, str, str | None]]) -> Keys:
 
 
 def _enrollment(read: dict[str, Any], held: Keys, similar: Keys) -> Enrollment:
-    """An enrollment as it was read, with other keys in the same program, and each history told by what changed."""
+    """An enrollment as it was read, with other keys in the same program, and each history as what changed."""
     program, key, holder = read["program_uuid"], read["external_user_key"], read["holder"]
     added = {
         "courses": [_course(course) for course in read["courses"]],
