@@ -1,11 +1,10 @@
 """The Lambda's entry: HTTP through API Gateway, or the request itself as the payload of a direct invocation."""
 
-from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambda_runtime.events import caller, is_proxy_event, other_door, request_id, response
+from lambda_runtime.events import caller, is_proxy_event, other_door, refuse_door, request_id
 from lambda_runtime.observability import logger
 from lambda_runtime.refusals import read
 from link_function import routes, service
@@ -29,7 +28,7 @@ def lambda_handler(event: Any, context: LambdaContext) -> dict[str, Any]:  # noq
             logger.append_keys(caller=who)
         return routes.resolve(event, context)
     if (door := other_door(event)) is not None:
-        return _refuse_door(door)
+        return refuse_door(door)
     return _answer_directly(event, context)
 
 
@@ -49,9 +48,3 @@ def _enroll(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     model = CourseWriteRequest if "course_key" in event else ProgramWriteRequest
     return writing.answer_directly(read(model, event), context)
-
-
-def _refuse_door(door: str) -> dict[str, Any]:
-    message = f"This is an event of {door}; send requests through a REST API of API Gateway, or invoke directly."
-    logger.error("Event of another front door", extra={"reason": message})
-    return response(HTTPStatus.NOT_IMPLEMENTED, {"message": message, "details": []})

@@ -5,8 +5,9 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambda_runtime.events import caller, is_proxy_event, request_id
+from lambda_runtime.events import caller, is_proxy_event, other_door, refuse_door, request_id
 from lambda_runtime.observability import logger
+from lambda_runtime.refusals import InvalidRequest
 from roster_function import bucket, routes
 from roster_function.arrival import arrive
 from roster_function.collect import collect
@@ -32,15 +33,20 @@ STEPS: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 @logger.inject_lambda_context(clear_state=True)
-def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer a request, take in a file that arrived, or do a step of the machine."""
+def lambda_handler(event: Any, context: LambdaContext) -> dict[str, Any]:  # noqa: ANN401 - anything may come
+    """Answer a request, take in a file that arrived, or do a step of the machine; raise `InvalidRequest` for others."""
     logger.set_correlation_id(request_id(event) or context.aws_request_id)
     if is_proxy_event(event):
         if (who := caller(event)) is not None:
             logger.append_keys(caller=who)
         return routes.resolve(event)
-    if event.get("source") == "aws.s3":
-        arrive(event)
-        return {}
-    logger.append_keys(roster_id=event["roster_id"])
-    return STEPS[event["step"]](**{name: value for name, value in event.items() if name != "step"})
+    if (door := other_door(event)) is not None:
+        return refuse_door(door)
+    match event:
+        case {"source": "aws.s3", "detail": {"object": {"key": str()}}}:
+            arrive(event)
+            return {}
+        case {"roster_id": str(roster_id), "step": str(name)} if name in STEPS:
+            logger.append_keys(roster_id=roster_id)
+            return STEPS[name](**{name: value for name, value in event.items() if name != "step"})
+    raise InvalidRequest("This is no request, no event of the bucket, and no step of the state machine.")

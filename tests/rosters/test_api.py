@@ -9,6 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from functions.roster.app import lambda_handler
+from lambda_runtime.refusals import InvalidRequest
+from local.invocation import invocation
 from local.lms import CURRICULUM, PROGRAM, Lms
 from program_enrollments.limits import MOST_BYTES
 from roster_function import bucket
@@ -216,6 +219,32 @@ def test_behind_a_path_mapping(rosters: Machine) -> None:
     _, answer = call("GET", f"/linking/rosters/{roster_id}", resource="/rosters/{roster+}", pathParameters=found)
     assert answer["roster_id"] == roster_id
     assert call("GET", "/linking/rosters", query={"program_uuid": PROGRAM}, resource="/rosters")[0] == 200
+
+
+def test_other_doors(rosters: Machine) -> None:
+    """An event of another front door is answered in one sentence, as LinkFunction does."""
+    answer = lambda_handler({"version": "2.0", "requestContext": {"http": {"method": "GET"}}}, invocation())
+    assert answer["statusCode"] == 501
+    assert json.loads(answer["body"])["message"].startswith("This is an event of an HTTP API's payload 2.0, or of")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        [],
+        "plan",
+        {},
+        {"step": "plan"},
+        {"roster_id": "r"},
+        {"roster_id": "r", "step": "no"},
+        {"source": "aws.s3"},
+    ],
+)
+def test_what_is_no_event_of_rosters(rosters: Machine, event: object) -> None:
+    """A payload that is neither a request nor an event of the bucket nor a step is refused in words."""
+    with pytest.raises(InvalidRequest, match="This is no request, no event of the bucket, and no step"):
+        lambda_handler(event, invocation())
 
 
 def test_a_roster_that_waits_is_not_stopped(rosters: Machine) -> None:

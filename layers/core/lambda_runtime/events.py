@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from lambda_runtime.observability import logger
 from lambda_runtime.refusals import Detail, InvalidRequest, shown
 
 JSON = "application/json"
@@ -100,12 +101,19 @@ def caller(event: Mapping[str, Any]) -> dict[str, str] | None:
     return None
 
 
-def request_id(event: Mapping[str, Any]) -> str | None:
+def request_id(event: object) -> str | None:
     """API Gateway's own id of a request."""
-    match event.get("requestContext"):
-        case {"requestId": str(request_id)}:
+    match event:
+        case {"requestContext": {"requestId": str(request_id)}}:
             return shown(request_id)
     return None
+
+
+def refuse_door(door: str) -> dict[str, Any]:
+    """The answer to an event of another door, which is logged."""
+    message = f"This is an event of {door}; send requests through a REST API of API Gateway, or invoke directly."
+    logger.error("Event of another front door", extra={"reason": message})
+    return response(HTTPStatus.NOT_IMPLEMENTED, {"message": message, "details": []})
 
 
 def response(status: HTTPStatus, body: object) -> dict[str, Any]:
