@@ -90,10 +90,14 @@ class Api:
 
     def ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - see `call`
         """Send a request as `call` does; return the JSON object that its answer is, or raise `NotThisApi`."""
+        answer = self.call(method, path, **request)
         try:
-            return dict(self.call(method, path, **request).json())
-        except (ValueError, TypeError) as error:
+            said = answer.json()
+        except (ValueError, RecursionError) as error:
             raise NotThisApi from error
+        if not isinstance(said, dict):
+            raise NotThisApi
+        return said
 
     def _send_patiently(self, send: Callable[[], httpx.Response]) -> httpx.Response:
         for tries_left in reversed(range(TRIES)):
@@ -112,7 +116,9 @@ class Api:
             return send()
         except httpx.TimeoutException as error:
             raise Stopped(f"The API at {self.url} does not answer. Look at --url and the network.") from error
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        except UnicodeError as error:
+            raise Stopped(f"The API at {self.url} cannot be reached: that is no host's name. Look at --url.") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Stopped(
                 f"The API at {self.url} cannot be reached: {error}. Look at --url and the network."
             ) from error
@@ -143,5 +149,5 @@ def _message(answer: httpx.Response) -> str:
         said: dict[str, Any] = answer.json()
         details = [f"{detail['where']}: {detail['what']}." for detail in said.get("details", ())]
         return " ".join([str(said.get("message") or said.get("Message") or ""), *details]).strip()
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return ""

@@ -26,7 +26,7 @@ from program_linking import options
 from program_linking.files import Save, is_same_file, read_file, report_file
 from program_linking.output import note, print_table
 from program_linking.results import MOST_ROWS, write_lines
-from program_linking.stopped import Stopped, TooLarge
+from program_linking.stopped import NotThisApi, Stopped, TooLarge
 from program_linking.streams import write
 
 if TYPE_CHECKING:
@@ -140,13 +140,16 @@ def _enroll_by_api(
     below = "" if course is None else f"/courses/{quote(course, safe='')}"
     query = {"idp": choices["idp"] or "", "dry_run": "true" if choices["dry_run"] else ""}
     body = [{name: value for name, value in row._asdict().items() if value is not None} for row in rows]
-    return api.ask(
+    statuses = api.ask(
         method,
         f"programs/{program_uuid}{below}/enrollments",
         query={name: value for name, value in query.items() if value},
         body=body,
         answers=ANSWERS,
     )
+    if statuses.keys() != {row.student_key for row in rows} or not all(isinstance(it, str) for it in statuses.values()):
+        raise NotThisApi
+    return statuses
 
 
 def _enroll_in_database(

@@ -42,9 +42,12 @@ def _link_by_api(api: "Api", request: Mapping[str, object], batch: Mapping[str, 
     body = {**request, "external_keys_to_usernames": batch}
     answer = api.ask("POST", "links", body=body, answers=ANSWERS)
     try:
-        return {key: (str(answer["error_codes"][key]), str(message)) for key, message in answer["errors"].items()}
+        failed = {key: (str(answer["error_codes"][key]), str(message)) for key, message in answer["errors"].items()}
     except (LookupError, TypeError, AttributeError) as error:
         raise NotThisApi from error
+    if not failed.keys() <= batch.keys():
+        raise NotThisApi
+    return failed
 
 
 def _link_in_database(

@@ -7,7 +7,7 @@ import pytest
 
 from local.lms import CURRICULUM, DEMO_COURSE, PROGRAM, Lms
 from program_linking.main import run
-from tests.command.support import Ended
+from tests.command.support import Api, Ended
 
 type Enroll = Callable[..., Ended]
 
@@ -147,6 +147,14 @@ def test_files_of_the_run_before(lms: Lms, enroll: Enroll, tmp_path: Path, monke
         ended = enroll(lines, "--course", DEMO_COURSE, "--errors", str(failed))
     assert (ended.status, ended.err) == (2, "Standard output cannot be written: No space left on device.\n")
     assert failed.read_text().endswith("s1,active,,,not-in-program\n")
+
+
+@pytest.mark.parametrize("answer", [[], {}, {"another": "enrolled"}, {"s1": {}}, {"s1": "enrolled", "s2": "enrolled"}])
+def test_another_answer(enroll: Enroll, api: Api, answer: object) -> None:
+    """An answer that is not about each line that was sent is not the API's."""
+    api.will_answer(200, answer)
+    ended = enroll("student_key,status\ns1,enrolled\n", "--curriculum", CURRICULUM, "--create", "--url", api.url)
+    assert ended == Ended(2, "", "What answered is not the linking API. Look at --url.\n")
 
 
 def test_halves_of_what_is_too_large(lms: Lms, enroll: Enroll, gateway: str) -> None:

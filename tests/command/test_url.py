@@ -8,7 +8,7 @@ import pytest
 
 from local.lms import CURRICULUM, Lms
 from program_linking import api as api_client
-from tests.command.support import Api, Link
+from tests.command.support import Api, Ended, Link
 
 NONE_LINKED = {"program_uuid": "5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a10", "linked": 0}
 ALL_LINKED = {"program_uuid": "5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a10", "linked": 1, "errors": {}, "error_codes": {}}
@@ -171,6 +171,13 @@ def test_an_api_that_stays_busy(link: Link, api: Api) -> None:
         (200, b"<html>", "What answered is not the linking API. Look at --url.\n"),
         (200, {"errors": {"student-001": "No"}}, "What answered is not the linking API. Look at --url.\n"),
         (200, [], "What answered is not the linking API. Look at --url.\n"),
+        (200, b"[" * 100_000, "What answered is not the linking API. Look at --url.\n"),
+        (400, b"[" * 100_000, "The API answered 400.\n"),
+        (
+            200,
+            {"errors": {"another": "No"}, "error_codes": {"another": "conflict"}},
+            "What answered is not the linking API. Look at --url.\n",
+        ),
     ],
 )
 def test_an_api_that_refuses(link: Link, api: Api, status: int, body: object, reason: str) -> None:
@@ -189,6 +196,14 @@ def test_an_api_out_of_reach(link: Link) -> None:
     assert (ended.status, ended.err) == (
         2,
         f"The API at {url} cannot be reached: [Errno 111] Connection refused. Look at --url and the network.\n",
+    )
+
+
+def test_what_no_host_can_be_called(link: Link) -> None:
+    """The name of a host with an empty label is refused in words."""
+    ended = link("student-001:alice", "--url", "https://a..b/v1", "--token", "abc")
+    assert ended == Ended(
+        2, "", "The API at https://a..b/v1 cannot be reached: that is no host's name. Look at --url.\n"
     )
 
 
