@@ -49,6 +49,12 @@ def test_statuses(service: Service, status: int, method: str, path: str, body: o
     assert service.send(method, path, body).status_code == status
 
 
+def test_the_document_has_all_paths(service: Service, deployed_lms: Lms) -> None:
+    """The OpenAPI document of the stack has the paths of both functions that answer."""
+    paths = service.send("GET", "/openapi.json").json()["paths"]
+    assert {"/links", "/programs", "/rosters", "/rosters/{roster_id}/resume"} <= paths.keys()
+
+
 def test_unsigned_requests_are_refused(service: Service, deployed_lms: Lms) -> None:
     """A request that nobody signed does not reach the function."""
     assert httpx.post(f"{service.url}/links", json=ALICE, timeout=PATIENCE_SECONDS).status_code == 403
