@@ -64,7 +64,7 @@ def weigh(pair: Pair) -> int:
 
 def keys(request: Mapping[str, Any]) -> Iterable[str]:
     """The keys of a request."""
-    return dict.keys(request["external_keys_to_usernames"])
+    return list(request["external_keys_to_usernames"])
 
 
 def count(answer: Mapping[str, Any]) -> dict[str, int]:

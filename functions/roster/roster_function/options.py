@@ -39,7 +39,7 @@ def read_metadata(metadata: Mapping[str, str]) -> LinkOptions | EnrollmentOption
     ]
     if wrong:
         raise InvalidRequest("The metadata has an option that is not known.", wrong)
-    return read(model, {name: _value(name, texts[name]) for name in known if name in texts})
+    return read(model, {name: _value(field.annotation, texts[name]) for name, field in known.items() if name in texts})
 
 
 def _amiss(name: str, known: Iterable[str], foreign: Iterable[str]) -> str | None:
@@ -50,11 +50,11 @@ def _amiss(name: str, known: Iterable[str], foreign: Iterable[str]) -> str | Non
     return f"is not an option; {near[0].replace('_', '-')} is one" if near else None
 
 
-def _value(name: str, text: str) -> object:
-    """The text of an option as the JSON value that it stands for; itself if it stands for none."""
-    if name != "hold_above_percent":
+def _value(kind: object, text: str) -> object:
+    """The text of an option as the JSON value of its kind that it stands for; itself if it stands for none."""
+    if kind is bool:
         return TRUTH.get(text.lower(), text)
     try:
-        return float(text)
+        return float(text) if kind is float else text
     except ValueError:
         return text
