@@ -1,14 +1,10 @@
 """Reading in a large LMS: by the indexes that Open edX has, and the hundredth page at the cost of the first."""
 
-import json
 from collections.abc import Callable, Iterator
-from typing import Any
-
-import pytest
 
 from local.lms import CURRICULUM, DEMO_COURSE, Lms
 from program_enrollments import read_enrollments, read_learner, read_programs
-from program_enrollments.postgres.session import Session
+from tests.speed.conftest import Plan
 from tests.speed.test_plans import LARGE, nodes
 
 USERS = 200_000
@@ -17,8 +13,6 @@ SMALL_PROGRAM = "c4ca4238-a0b9-2382-0dcc-509a6f75849b"  # md5 of 1
 LARGE_PROGRAM = "00000000-0000-4000-8000-000000000000"
 PAGE = 100
 HUNDREDTH = 100
-
-type Plan = dict[str, Any]
 
 # The large program has every second enrollment, as if all programs had grown over the same years. Foreign keys hold
 # without a check of each row.
@@ -60,21 +54,6 @@ SELECT id, created, is_active, mode, course_id, user_id, gen_random_uuid(), now(
 SET session_replication_role = origin;
 ANALYZE
 """
-
-
-@pytest.fixture
-def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
-    """What PostgreSQL did for each statement with parameters, since it was looked at last."""
-    plans: list[Plan] = []
-    query = Session.query
-
-    def explained(self: Session, statement: str, **parameters: object) -> Any:  # noqa: ANN401 - as the method
-        plan = query(self, f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", **parameters)
-        plans.append(dict((plan if isinstance(plan, list) else json.loads(plan))[0]["Plan"]))
-        return query(self, statement, **parameters)
-
-    monkeypatch.setattr(Session, "query", explained)
-    return plans
 
 
 def test_reading_in_a_large_lms(lms: Lms, plans: list[Plan], record_property: Callable[[str, object], None]) -> None:

@@ -19,9 +19,9 @@ FROM (
 ) AS program
 """
 
-# Open edX has no index over program and id. Of a window of ids, this looks at all enrollments or at those of the
-# program, whichever are fewer. `direction` is -1 for a page that is read backwards.
-ENROLLMENTS = """
+# Open edX has no index over program and id: a page looks either at all enrollments of the program or at all of a window
+# of ids, whatever statistics say. `direction` is -1 for a page that is read backwards.
+PAGE = """
 SELECT json_agg(
     json_build_array(enrollment.id, json_build_object(
         'student_key', enrollment.external_user_key,
@@ -38,11 +38,11 @@ FROM (
     FROM (
         SELECT *
         FROM program_enrollments_programenrollment
-        WHERE program_uuid = CAST(:program_uuid AS uuid)
-        AND id BETWEEN CAST(:lowest_id AS bigint) AND CAST(:highest_id AS bigint)
+        WHERE <looked at>
         OFFSET 0
     ) AS enrollment
-    WHERE (CAST(:waiting AS boolean) IS NULL OR (user_id IS NULL) = CAST(:waiting AS boolean))
+    WHERE <looked for>
+    AND (CAST(:waiting AS boolean) IS NULL OR (user_id IS NULL) = CAST(:waiting AS boolean))
     AND (CAST(:status AS text) IS NULL OR status = CAST(:status AS text))
     AND (CAST(:curriculum_uuid AS uuid) IS NULL OR curriculum_uuid = CAST(:curriculum_uuid AS uuid))
     ORDER BY id * CAST(:direction AS integer)
@@ -50,6 +50,11 @@ FROM (
 ) AS enrollment
 LEFT JOIN auth_user AS holder ON holder.id = enrollment.user_id
 """
+
+IN_PROGRAM = "program_uuid = CAST(:program_uuid AS uuid)"
+IN_WINDOW = "id BETWEEN CAST(:lowest_id AS bigint) AND CAST(:highest_id AS bigint)"
+PAGE_BY_PROGRAM = PAGE.replace("<looked at>", IN_PROGRAM).replace("<looked for>", IN_WINDOW)
+PAGE_BY_WINDOW = PAGE.replace("<looked at>", IN_WINDOW).replace("<looked for>", IN_PROGRAM)
 
 # Either the key or the username is NULL, and finds nothing. A history has one row more than is shown: what the oldest
 # one changed. Keys that differ only in case have no index: all keys of the programs in question are looked at.

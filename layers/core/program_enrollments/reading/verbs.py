@@ -76,8 +76,8 @@ def read_enrollments(  # noqa: PLR0913 - the filters, by name
     }
     rows: list[tuple[int, ListedEnrollment]] = []
     with _reading(connection, seconds) as session:
-        for lowest, highest in _windows(page_size, after, before):
-            rows = session.query(queries.ENROLLMENTS, **question, lowest_id=lowest, highest_id=highest) or []
+        for statement, lowest, highest in _windows(page_size, after, before):
+            rows = session.query(statement, **question, lowest_id=lowest, highest_id=highest) or []
             if len(rows) > page_size:
                 break
     return _page(rows, page_size, after, before)
@@ -143,14 +143,16 @@ def _uuid(name: str, value: UUID | str | None) -> str | None:
     return None if value is None else checked_uuid(name, value)
 
 
-def _windows(page_size: int, after: int | None, before: int | None) -> list[tuple[int, int]]:
+def _windows(page_size: int, after: int | None, before: int | None) -> list[tuple[str, int, int]]:
     """The ids to look through: a few next to the page before, where its neighbours usually are, and then all."""
     near = NEAR * page_size
     if after is not None:
-        return [(after + 1, min(after + near, HIGHEST_ID)), (after + 1, HIGHEST_ID)]
+        nearest = min(after + near, HIGHEST_ID)
+        return [(queries.PAGE_BY_WINDOW, after + 1, nearest), (queries.PAGE_BY_PROGRAM, after + 1, HIGHEST_ID)]
     if before is not None:
-        return [(max(before - near, LOWEST_ID), before - 1), (LOWEST_ID, before - 1)]
-    return [(LOWEST_ID, HIGHEST_ID)]
+        nearest = max(before - near, LOWEST_ID)
+        return [(queries.PAGE_BY_WINDOW, nearest, before - 1), (queries.PAGE_BY_PROGRAM, LOWEST_ID, before - 1)]
+    return [(queries.PAGE_BY_PROGRAM, LOWEST_ID, HIGHEST_ID)]
 
 
 def _page(rows: Sequence[tuple[int, ListedEnrollment]], page_size: int, after: int | None, before: int | None) -> Page:
