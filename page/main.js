@@ -77,12 +77,12 @@ async function start() {
     const response = await fetch(new URL('page/settings.json', document.baseURI), { cache: 'no-store' });
     settings = await response.json();
   } catch {
-    fill(main, fault(new Error('The service cannot be reached. Look at the network, then reload the page.')));
+    fill(main, h('h1', {}, 'Program linking'), fault(new Error('The service cannot be reached. Look at the network, then reload the page.')));
     return;
   }
   await begin(settings.sign_in).catch((error) => { signInFault = error; });
   if (!needsSignIn() && !may('read')) {
-    fill(main, notice('fault', h('p', {}, 'You are signed in, but have no right to this service. Ask who runs it for one of its scopes.')));
+    fill(main, h('h1', {}, 'Not allowed'), notice('fault', h('p', {}, 'You are signed in, but have no right to this service. Ask who runs it for one of its scopes.')));
     showPerson();
     return;
   }

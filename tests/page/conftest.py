@@ -72,6 +72,16 @@ def page(window: BrowserContext, url: str, messages: list[str]) -> Iterator[Page
     assert messages == []
 
 
+@pytest.fixture
+def tolerant_page(chromium: Browser, url: str) -> Iterator[Page]:
+    """The page with its policy off, so that axe can look at it from inside."""
+    with chromium.new_context(bypass_csp=True, viewport={"width": 1100, "height": 900}) as window:
+        page = window.new_page()
+        page.goto(url)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        yield page
+
+
 def _worth_a_look(message: ConsoleMessage) -> list[str]:
     """All but what browsers themselves note of each request that is no success: 422 is an answer like others."""
     return [] if message.text.startswith("Failed to load resource:") else [message.text]

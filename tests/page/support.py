@@ -53,6 +53,12 @@ def go(page: Page, part: str) -> None:
     expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
 
 
+def is_within_its_width(page: Page) -> bool:
+    """Whether everything is within a window of 320 pixels, which the page then has."""
+    page.set_viewport_size({"width": 320, "height": 700})
+    return bool(page.evaluate("document.scrollingElement.scrollWidth") <= 320)
+
+
 def barriers(page: Page) -> list[tuple[str, list[str]]]:
     """What axe finds on the page as it stands, wide and narrow, in light and in dark: each rule with the elements."""
     if not AXE.exists():

@@ -1,13 +1,13 @@
 """Keyboard, screen reader, narrow and dark screens: on each part of the page."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from local.lms import PROGRAM
+from local.lms import CURRICULUM, PROGRAM
 from local.roster import SAMPLE_REQUEST
-from tests.page.support import barriers, check, choose_program, go, summary
+from tests.page.support import barriers, check, choose_program, go, is_within_its_width, summary
 
 pytestmark = pytest.mark.browser
 
@@ -39,6 +39,16 @@ def program(page: Page) -> None:
     expect(page.get_by_role("table")).to_be_visible()
 
 
+def enrolling(page: Page) -> None:
+    """A file of enrollments that was checked, with a line that fails."""
+    program(page)
+    lines = f"student_key,status,curriculum_uuid\nstudent-001,ended,{CURRICULUM}\n{'k' * 60},gone,{CURRICULUM}\n"
+    file = {"name": "enrollments.csv", "mimeType": "text/csv", "buffer": lines.encode()}
+    page.get_by_label("File of enrollments").set_input_files(file)  # type: ignore[arg-type]
+    page.get_by_role("button", name="Check the file").click()
+    expect(page.get_by_role("button", name="Save the 1 failed line (CSV)")).to_be_visible()
+
+
 def learner(page: Page) -> None:
     """A learner with findings and an open history."""
     check(page, SAMPLE)
@@ -54,19 +64,9 @@ VIEWS: dict[str, Callable[[Page], None]] = {
     "link, faulty": faulty,
     "programs": programs,
     "program": program,
+    "program, enrolling": enrolling,
     "learner": learner,
 }
-
-
-@pytest.fixture
-def tolerant_page(chromium: Browser, url: str) -> Iterator[Page]:
-    """The page with its policy off, so that axe can look at it from inside."""
-    context = chromium.new_context(bypass_csp=True, viewport={"width": 1100, "height": 900})
-    page = context.new_page()
-    page.goto(url)
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    yield page
-    context.close()
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -81,7 +81,7 @@ def test_narrow_screens_do_not_scroll_sideways(page: Page, view: str) -> None:
     """On a screen of 320 pixels everything is within its width."""
     page.set_viewport_size({"width": 320, "height": 700})
     VIEWS[view](page)
-    assert page.evaluate("document.scrollingElement.scrollWidth") <= 320
+    assert is_within_its_width(page)
 
 
 def test_linking_with_the_keyboard(page: Page) -> None:

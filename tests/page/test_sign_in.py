@@ -1,6 +1,6 @@
 """Signing in at a Cognito user pool, of which a small server in the tests plays the part."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
 
 import pytest
@@ -10,7 +10,7 @@ from local.lms import Lms
 from local.serve import Gateway
 from tests.page.cognito import CLIENT, LINK, READ, Pool, serve_pool
 from tests.page.conftest import serving
-from tests.page.support import check, summary
+from tests.page.support import barriers, check, is_within_its_width, summary
 
 pytestmark = pytest.mark.browser
 
@@ -150,3 +150,60 @@ def test_signing_out(page: Page) -> None:
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     page.reload()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def refused(page: Page, pool: Pool) -> None:
+    """A sign-in that the pool refused."""
+    pool.refusal = "Not you"
+    sign_in(page)
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def without_a_right(page: Page, pool: Pool) -> None:
+    """A sign-in that opens nothing."""
+    pool.scopes = "openid"
+    sign_in(page)
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
+def reading_only(page: Page, pool: Pool) -> None:
+    """Linking, for a person who may only read."""
+    pool.scopes = f"openid {READ}"
+    sign_in(page)
+    expect(page.get_by_role("button", name="Check")).to_be_disabled()
+
+
+def expired(page: Page, pool: Pool) -> None:
+    """A check after the sign-in has expired."""
+    pool.renews = False
+    sign_in(page)
+    expect(page.get_by_label("Program", exact=True)).to_be_visible()
+    page.evaluate("() => { const now = Date.now; Date.now = () => now() + 3_600_000; }")
+    check(page, "student-001,alice")
+    expect(page.locator("#person").get_by_role("button", name="Sign in")).to_be_visible()
+
+
+VIEWS: dict[str, Callable[[Page, Pool], None]] = {
+    "before": lambda *_: None,
+    "refused": refused,
+    "without a right": without_a_right,
+    "reading only": reading_only,
+    "expired": expired,
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_everybody_can_sign_in(tolerant_page: Page, pool: Pool, view: str) -> None:
+    """The way to sign in, and what comes of it, have no barrier that axe knows, and fit a narrow screen."""
+    VIEWS[view](tolerant_page, pool)
+    assert barriers(tolerant_page) == []
+    assert is_within_its_width(tolerant_page)
+
+
+def test_signing_in_with_the_keyboard(page: Page) -> None:
+    """The button is the first stop in the content, and Enter presses it."""
+    page.get_by_role("heading", name="Sign in").wait_for()
+    page.locator("main").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#person")).to_contain_text("registrar")
