@@ -60,10 +60,13 @@ def document() -> dict[str, Any]:
     return dict(json.loads(answer["body"]))
 
 
-@pytest.mark.parametrize("examples", [3, pytest.param(50, marks=pytest.mark.slow)])
-def test_schemathesis(url: str, tmp_path: Path, examples: int) -> None:
+# The phase named coverage takes a minute, for it sends lists of 10,000 and more again and again.
+@pytest.mark.parametrize(
+    ("examples", "options"), [(3, ["--phases", "examples,fuzzing"]), pytest.param(50, [], marks=pytest.mark.slow)]
+)
+def test_schemathesis(url: str, tmp_path: Path, examples: int, options: list[str]) -> None:
     """Schemathesis sends what the document allows and what it does not, and every answer is as documented."""
-    schemathesis(url, tmp_path, CONFIGURATION, examples)
+    schemathesis(url, tmp_path, CONFIGURATION, examples, *options)
 
 
 def schemathesis(url: str, folder: Path, configuration: str, examples: int, *options: str) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.plain_enrolling import write_course_plainly, write_program_plainly
@@ -133,10 +133,6 @@ def contents(lms: Lms) -> list[Counter[tuple[object, ...]]]:
     return [Counter(map(tuple, lms.run(table))) for table in CONTENTS]
 
 
-fixed = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@fixed
 @given(world=worlds, rows=program_rows, way=ways)
 def test_program_rows(lms: Lms, world: World, rows: list[ProgramRow], way: tuple[bool, bool]) -> None:
     """Rows of a program end with the same statuses and tables as in the plain way."""
@@ -150,7 +146,6 @@ def test_program_rows(lms: Lms, world: World, rows: list[ProgramRow], way: tuple
     assert contents(lms) == expected_contents
 
 
-@fixed
 @given(world=worlds, rows=course_rows, way=ways)
 def test_course_rows(lms: Lms, world: World, rows: list[CourseRow], way: tuple[bool, bool]) -> None:
     """Rows of a course end with the same statuses and tables as in the plain way."""

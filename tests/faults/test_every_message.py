@@ -63,9 +63,17 @@ def has_met_fault(line: Proxy) -> bool:
     return line.replace_at is None
 
 
+def meetings() -> list[Any]:
+    """Each kind of batch with each fault; in `make test` each fault once, with one kind after the other."""
+    return [
+        pytest.param(kind, fault, marks=[] if (number - place) % len(BATCHES) == 0 else pytest.mark.slow)
+        for place, kind in enumerate(BATCHES)
+        for number, fault in enumerate(FAULTS)
+    ]
+
+
 @pytest.mark.storm
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("kind", BATCHES)
+@pytest.mark.parametrize(("kind", "fault"), meetings())
 def test_a_fault_at_any_message(lms: Lms, line: Proxy, kind: str, fault: str) -> None:
     """Whatever message meets the fault, login included, a batch is whole or nothing, and its caller learns which."""
     batch, options = BATCHES[kind]

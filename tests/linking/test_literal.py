@@ -1,7 +1,7 @@
 """Section 1: keys and usernames are used exactly as sent, whatever they mean to PostgreSQL, a driver or a shell."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from local.lms import PROGRAM, Lms
@@ -61,7 +61,6 @@ def test_no_other_spelling_stands_in(lms: Lms, invoke: Invoke, missing: str) -> 
     assert links(lms) == {}
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stored=st.sets(tricky, min_size=1, max_size=8), sent=st.sets(tricky, max_size=8), data=st.data())
 def test_only_equal_strings_match(
     lms: Lms, invoke: Invoke, stored: set[str], sent: set[str], data: st.DataObject
@@ -76,7 +75,6 @@ def test_only_equal_strings_match(
     assert answer["linked"] == len(expected)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stored=st.sets(tricky, min_size=1, max_size=8), sent=tricky)
 def test_ignoring_case_ignores_nothing_else(lms: Lms, invoke: Invoke, stored: set[str], sent: str) -> None:
     """With `ignore_case`, a key meets those that are equal in lower case, and no other."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from local.lms import Lms
@@ -99,7 +99,6 @@ def test_few_subtransactions_stay_open(lms: Lms, session: Session, together: int
     assert lms.run("SELECT count(*), count(DISTINCT xmin::text) < 200 FROM kept") == [[10_000 - len(refused), True]]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(size=st.integers(0, 80), together=st.integers(0, 80), refused=st.sets(st.integers(0, 79)))
 def test_parts_change_nothing(lms: Lms, session: Session, size: int, together: int, refused: set[int]) -> None:
     """Whichever items go together, those that are refused are refused, and all others are written once, in order."""

@@ -4,7 +4,7 @@ import json
 import random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.link.app import lambda_handler
@@ -90,7 +90,6 @@ def size_of(answer: object) -> int:
     return max(len(json.dumps(answer, ensure_ascii=ascii_only).encode()) for ascii_only in (True, False))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(world=worlds, largest=st.integers(400, 1_600), shuffled=st.randoms(use_true_random=False))
 def test_cutting_changes_nothing(
     rosters: Machine, lms: Lms, world: World, largest: int, shuffled: random.Random

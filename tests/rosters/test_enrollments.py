@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.link.app import lambda_handler
@@ -254,7 +254,6 @@ def size_of(value: object) -> int:
     return max(len(json.dumps(value, ensure_ascii=ascii_only).encode()) for ascii_only in (True, False))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(world=worlds, rows=course_rows.filter(bool), largest=st.integers(100, 400))
 def test_cutting_changes_nothing(rosters: Machine, lms: Lms, world: World, rows: list[CourseRow], largest: int) -> None:
     """However a roster is cut, statuses and tables are those of a single batch."""
