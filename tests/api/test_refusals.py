@@ -20,7 +20,7 @@ BY_LENGTH = {"too_long", "answer_too_large"}
 # What only questions, enrollments and rosters meet, each in the tests of their own.
 ELSEWHERE = {
     *("no_fields", "int_type", "int_parsing", "float_type", "finite_number", "greater_than_equal", "less_than_equal"),
-    *("literal_error", "neither_way", "no_curriculum", "list_type"),
+    *("literal_error", "idp_in_course", "neither_way", "no_curriculum", "list_type"),
 }
 
 
