@@ -80,13 +80,12 @@ def _pages_by_api(api: "Api", program_uuid: str, filters: Mapping[str, Any]) -> 
 
 
 def _learner_by_api(api: "Api", question: dict[str, str]) -> Learner:
-    answer = api.call("GET", "learners", query=question, answers={HTTPStatus.OK, HTTPStatus.NOT_FOUND})
+    said = api.ask("GET", "learners", query=question, answers={HTTPStatus.OK, HTTPStatus.NOT_FOUND})
     try:
-        said: Any = answer.json()
-        if answer.status_code == HTTPStatus.NOT_FOUND:
+        if "message" in said:
             raise Stopped(f"{said['message']} {_similar([detail['what'] for detail in said['details']])}".rstrip())
         return Learner(account=said["account"], enrollments=said["enrollments"], findings=said["findings"])
-    except (ValueError, LookupError, TypeError) as error:
+    except (LookupError, TypeError) as error:
         raise NotThisApi from error
 
 

@@ -139,7 +139,7 @@ def test_a_question_that_cannot_be_is_refused(
 
 
 @pytest.mark.parametrize("arguments", [[], [PROGRAM], ["--key", "a"]])
-@pytest.mark.parametrize("answer", [b"<html>", [], {}, {"results": 1, "programs": 1}])
+@pytest.mark.parametrize("answer", [b"<html>", b"[" * 100_000, [], {}, {"results": 1, "programs": 1}])
 def test_something_else_at_the_url(
     api: Api, arguments: list[str], answer: object, capsys: pytest.CaptureFixture[str]
 ) -> None:

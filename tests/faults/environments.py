@@ -177,6 +177,7 @@ ENVIRONMENTS: dict[str, Row] = {
     ),
     "host with a long label": _set(UNREACHABLE + r"that is not the name of a host\. Look at PGHOST\.", PGHOST="é" * 70),
     "host with spaces": _set(UNREACHABLE + r".*Look at PGHOST\.", PGHOST=" "),
+    "host with a line break": _set(r"^PGHOST='db\\n' is not the name of a host\.$", PGHOST="db\n"),
     "host is a URL": _set(UNREACHABLE + r".*Look at PGHOST\.", PGHOST="postgresql://127.0.0.1"),
     "host not UTF-8": _set(r"^The host .* is not UTF-8: look at PGHOST", PGHOST="a\udcff"),
     "several hosts": _set(

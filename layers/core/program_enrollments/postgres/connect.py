@@ -106,6 +106,8 @@ def _place() -> tuple[str, int]:
     host, port = os.environ.get("PGHOST") or "localhost", (os.environ.get("PGPORT") or "5432").strip()
     if "," in host:
         raise DatabaseNotReady(f"PGHOST={host} names several hosts: name one.")
+    if re.search(r"[\0-\x1f\x7f]", host):
+        raise DatabaseNotReady(f"PGHOST={host!r} is not the name of a host.")
     if not re.fullmatch(r"[0-9]{1,9}", port) or not 0 < int(port) <= LAST_PORT:
         raise DatabaseNotReady(f"PGPORT={port} is no port number.")
     return host, int(port)
