@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from uuid import UUID
 
 # Python's own reader takes hyphens anywhere, underscores, and the digits of every script.
@@ -64,6 +65,11 @@ def checked_options(**options: object) -> None:
 
 def checked_uuid(name: str, value: object) -> str:
     """The UUID in its usual spelling; raise `ValueError` with its name if it is none."""
-    if not (isinstance(value, UUID) or SPELT_UUID.fullmatch(str(value))):
+    if (usual := _usual_spelling(str(value))) is None:
         raise ValueError(f"{name} {value!r} is not a UUID")
-    return str(value if isinstance(value, UUID) else UUID(str(value)))
+    return usual
+
+
+@lru_cache  # most rows of a request name the same curriculum
+def _usual_spelling(uuid: str) -> str | None:
+    return str(UUID(uuid)) if SPELT_UUID.fullmatch(uuid) else None

@@ -96,13 +96,21 @@ def checked_slug(slug: str) -> str:
 def _checked[R: (ProgramRow, CourseRow)](number: int, row: R, kind: type[R], *, create: bool) -> R:
     if not isinstance(row, kind):
         raise ValueError(f"row {number} is no {kind.__name__}")  # noqa: TRY004 - likewise
-    checked_text(f"row {number}: student_key", row.student_key, LONGEST_KEY)
+    try:
+        return _checked_fields(row, create=create)
+    except ValueError as error:
+        raise ValueError(f"row {number}: {error}") from None
+
+
+def _checked_fields[R: (ProgramRow, CourseRow)](row: R, *, create: bool) -> R:
+    checked_text("student_key", row.student_key, LONGEST_KEY)
     if not isinstance(row.status, str):
-        raise ValueError(f"row {number}: status {row.status!r} is not a string")  # noqa: TRY004 - likewise
+        raise ValueError(f"status {row.status!r} is not a string")  # noqa: TRY004 - likewise
     if isinstance(row, CourseRow) and row.course_staff is not None:
-        checked_options(**{f"row {number}: course_staff": row.course_staff})
-    if row.curriculum_uuid is not None:
-        return row._replace(curriculum_uuid=checked_uuid(f"row {number}: curriculum_uuid", row.curriculum_uuid))
-    if create and isinstance(row, ProgramRow):
-        raise ValueError(f"row {number}: a new enrollment needs a curriculum_uuid")
-    return row
+        checked_options(course_staff=row.course_staff)
+    if row.curriculum_uuid is None:
+        if create and isinstance(row, ProgramRow):
+            raise ValueError("a new enrollment needs a curriculum_uuid")
+        return row
+    curriculum = checked_uuid("curriculum_uuid", row.curriculum_uuid)
+    return row if curriculum == row.curriculum_uuid else row._replace(curriculum_uuid=curriculum)
