@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from local.lms import Lms
 from local.roster import load_sample_roster
@@ -17,6 +19,15 @@ CHECKOUT = Path(__file__).parents[2]
 PAGES = [page for page in [CHECKOUT / "README.md", *sorted(CHECKOUT.glob("docs/*.md"))] if [*read_blocks(page)]]
 # Where `make run` serves.
 ADDRESS = "http://127.0.0.1:8000"
+
+
+def test_the_workflow_makes_what_there_is() -> None:
+    """Each target that the workflow makes is one of the Makefile, and one job needs all of the others."""
+    jobs = yaml.safe_load((CHECKOUT / ".github/workflows/ci.yml").read_text())["jobs"]
+    commands = [step["run"].split() for job in jobs.values() for step in job["steps"] if "run" in step]
+    made = {target for program, target, *_ in commands if program == "make"}
+    assert made <= set(re.findall(r"^([a-z-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+    assert {*jobs["gate"]["needs"], "gate"} == jobs.keys()
 
 
 @pytest.fixture
