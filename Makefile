@@ -19,6 +19,7 @@ POSTGRES_16 := 16.14.0-beta.17
 POSTGRES_17 := 17.10.0-beta.17
 VERSION := 14
 DATABASE_TESTS := tests/linking tests/reading tests/enrolling tests/postgres
+QUICK_TESTS := tests/linking tests/enrolling tests/reading tests/api
 AXE := .tools/axe/node_modules/axe-core/axe.min.js
 AXE_VERSION := 4.14.1
 
@@ -40,8 +41,8 @@ stack: .venv/installed .tools/stack/installed ## the whole stack on a local AWS,
 test: .venv/installed $(AXE) ## the tests, against an embedded PostgreSQL (SERVER=own: the empty one that PG* name)
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not slow"
 
-quick: .venv/installed ## the tests that need nothing but that PostgreSQL, and no patience
-	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not (browser or builds or containers or stack or storm or slow)"
+quick: .venv/installed ## the tests of linking, enrolling, reading and the API, and no property tests: under a minute
+	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not (hypothesis or storm or slow)" $(QUICK_TESTS)
 
 slow: .venv/installed .tools/stack/installed ## the tests that `make test` leaves out, and property tests at length
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "slow or hypothesis" --hypothesis-profile=long

@@ -33,7 +33,7 @@ DOLLARS_PER_GB_SECOND = 0.0000133334
 LINK_GB, ROSTER_GB = 1.0, 1.7
 ROSTER_SECONDS = 0.05  # asking and keeping, for each request
 
-console = Console(width=140)
+console = Console(width=220)
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ def document() -> dict[str, Any]:
 
 
 # The phase named coverage takes a minute, for it sends lists of 10,000 and more again and again.
+@pytest.mark.storm
 @pytest.mark.parametrize(
     ("examples", "options"), [(3, ["--phases", "examples,fuzzing"]), pytest.param(50, [], marks=pytest.mark.slow)]
 )

@@ -61,6 +61,7 @@ def test_reading_from_what_only_reads(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in SLOW | LOGS_IN])
 def test_migrate_and_grants(
     name: str, servers: Servers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

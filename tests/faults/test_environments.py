@@ -66,6 +66,7 @@ def test_lambda(name: str, servers: Servers, cold: pytest.MonkeyPatch, printed: 
         assert "\n" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in ENVIRONMENTS if name not in SLOW])
 def test_other_requests(name: str, servers: Servers, cold: pytest.MonkeyPatch, printed: Printed) -> None:
     """Enrolling and reading say it as linking does; what only reads can be read from."""

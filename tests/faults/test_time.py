@@ -36,10 +36,15 @@ def warm_lms(lms: Lms) -> Lms:
     "locked",
     [
         "SELECT FROM program_enrollments_programenrollment FOR UPDATE",
-        "SELECT FROM student_courseenrollment FOR UPDATE",
-        "SELECT FROM auth_user FOR UPDATE",
         "LOCK TABLE program_enrollments_programcourseenrollment",
-        "LOCK TABLE student_courseenrollment_history",
+        *(
+            pytest.param(locked, marks=pytest.mark.slow)
+            for locked in (
+                "SELECT FROM student_courseenrollment FOR UPDATE",
+                "SELECT FROM auth_user FOR UPDATE",
+                "LOCK TABLE student_courseenrollment_history",
+            )
+        ),
     ],
 )
 def test_a_lock_is_not_waited_for_too_long(

@@ -222,7 +222,9 @@ WAYS = (committed_between, uncommitted_before, uncommitted_between)
 
 
 @pytest.mark.storm
-@pytest.mark.parametrize("is_held", [False, True], ids=["waiting", "relinked"])
+@pytest.mark.parametrize(
+    "is_held", [pytest.param(False, id="waiting"), pytest.param(True, id="relinked", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("what", CHANGES)
 def test_any_change_at_any_moment(
     lms: Lms, open_session: Callable[[], Connection], what: str, *, is_held: bool
