@@ -61,6 +61,7 @@ Text = Annotated[str, BeforeValidator(lambda text: text[:LONGEST_TEXT]), Field(m
 class Detail(BaseModel):
     """One fault of a request."""
 
+    model_config = ConfigDict(defer_build=True)  # few requests are refused
     where: Text
     what: Text
 
@@ -68,6 +69,7 @@ class Detail(BaseModel):
 class Problem(BaseModel):
     """Why a request was not carried out."""
 
+    model_config = ConfigDict(defer_build=True)
     message: Text
     details: Annotated[list[Detail], Field(max_length=MOST_DETAILS)] = []
 
