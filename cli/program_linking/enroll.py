@@ -40,7 +40,6 @@ type Row = ProgramRow | CourseRow
 # Writes rows, and gives the status or the verdict of each key.
 type Enroll = Callable[[Sequence[Any]], Mapping[str, str]]
 
-
 File = Annotated[
     str, typer.Option("--csv", metavar="FILE", help="Read student_key,status,… from this file, - for standard input.")
 ]

@@ -48,9 +48,9 @@ def link_program_enrollments(  # noqa: PLR0913 - the options of the request, by 
 
     The connection must not be in a transaction; the batch is one. Raise `ValueError` for what is no UUID, for an option
     that is neither true nor false, for more than 10,000 keys, for a key or a username that is no string of the length
-    that its column takes, and for two keys that are one if case is ignored;
-    `ConnectionLost` if the connection went away and nothing was changed, `LinkingUnavailable` if time ran out or the
-    outcome of COMMIT is unknown, and `DatabaseNotReady` if tables or privileges are missing.
+    that its column takes, and for two keys that are one if case is ignored; `ConnectionLost` if the connection went
+    away and nothing was changed, `LinkingUnavailable` if time ran out or the outcome of COMMIT is unknown, and
+    `DatabaseNotReady` if tables or privileges are missing.
     """
     checked_options(relink=relink, dry_run=dry_run, ignore_case=ignore_case)
     curriculum = None if curriculum_uuid is None else checked_uuid("curriculum_uuid", curriculum_uuid)
