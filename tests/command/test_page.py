@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -81,6 +82,19 @@ def test_the_address_is_good_once(page: Page) -> None:
     assert status == 200
     assert b"<title>Program linking</title>" in body
     assert headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_no_answer_waits_for_an_acknowledgement(page: Page) -> None:
+    """On a connection that stays open, answers come at once, here and from the service behind: not after 40 ms."""
+    headers = {"Cookie": page.enter()}
+    seconds = []
+    with closing(http.client.HTTPConnection("127.0.0.1", page.server.server_port)) as connection:
+        for _ in range(10):
+            begin = time.perf_counter()
+            connection.request("GET", "/page/settings.json", headers=headers)
+            assert connection.getresponse().read()
+            seconds.append(time.perf_counter() - begin)
+    assert min(seconds[1:]) < 0.03
 
 
 @pytest.mark.parametrize(
