@@ -29,13 +29,18 @@ class Lms:
 
     def course(self, course_key: str = DEMO_COURSE, modes: Mapping[str, str | None] | None = None) -> str:
         """Add a course run that offers the modes, each with when it expires (None: never); return its key."""
-        self._insert("course_overviews_courseoverview", [{"id": course_key, **_OVERVIEW}])
+        self.courses([course_key], modes)
+        return course_key
+
+    def courses(self, course_keys: Sequence[str], modes: Mapping[str, str | None] | None = None) -> None:
+        """Add course runs that offer the same modes."""
+        self._insert("course_overviews_courseoverview", [{"id": key, **_OVERVIEW} for key in course_keys])
         offers = [
-            {"course_id": course_key, "mode_slug": slug, "expiration_datetime": expires, **_MODE}
+            {"course_id": key, "mode_slug": slug, "expiration_datetime": expires, **_MODE}
+            for key in course_keys
             for slug, expires in (modes or {}).items()
         ]
         self._insert("course_modes_coursemode", offers)
-        return course_key
 
     def enrollment(
         self,

@@ -35,8 +35,7 @@ def load_sample_roster(lms: Lms) -> None:
     ):
         return
     users = lms.users(USERNAMES)
-    for course_key in COURSES:
-        lms.course(course_key, {"masters": None, "audit": None})
+    lms.courses(COURSES, {"masters": None, "audit": None})
     lms.course_enrollment(users["bob"], COURSES[1], "audit")
     courses = {f"student-{number:03}": [COURSES[number % 12], COURSES[(number + 1) % 12]] for number in STUDENTS}
     courses["student-006"] = [COURSES[0], NO_COURSE]
