@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from http.server import HTTPServer, ThreadingHTTPServer
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from local.lms import Lms
 from local.roster import load_sample_roster
@@ -36,50 +36,75 @@ def sample(lms: Lms) -> Lms:
     return lms
 
 
-@pytest.fixture
-def url(sample: Lms) -> Iterator[str]:
-    """The service in front of the sample roster, as `make run` serves it."""
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """Where a worker's tests find the service, as `make run` serves it: one URL, so that a browser keeps its files."""
     with serving(ThreadingHTTPServer(("127.0.0.1", 0), Gateway)) as url:
         yield url
 
 
 @pytest.fixture
-def window(chromium: Browser) -> Iterator[BrowserContext]:
-    """A browser window of its own, which remembers what the policy of the page forbade."""
-    context = chromium.new_context(viewport={"width": 1100, "height": 900}, locale="en-GB", timezone_id="UTC")
-    context.set_default_timeout(15_000)
-    context.add_init_script(VIOLATIONS)
-    yield context
-    context.close()
+def url(sample: Lms, address: str) -> str:
+    """The service in front of the sample roster."""
+    return address
+
+
+@pytest.fixture(scope="session")
+def tab(chromium: Browser) -> Iterator[Page]:
+    """A worker's browser tab, which remembers what the policy of a page forbade."""
+    with chromium.new_context(locale="en-GB", timezone_id="UTC") as window:
+        window.set_default_timeout(15_000)
+        window.add_init_script(VIOLATIONS)
+        yield window.new_page()
+
+
+@pytest.fixture(scope="session")
+def console(tab: Page) -> list[str]:
+    """What pages in the tab wrote to the console, or did not catch."""
+    messages: list[str] = []
+    tab.on("console", lambda message: messages.extend(_worth_a_look(message)))
+    tab.on("pageerror", lambda error: messages.append(str(error)))
+    return messages
 
 
 @pytest.fixture
-def messages() -> list[str]:
-    """What the page wrote to the console, or did not catch."""
-    return []
+def page(tab: Page, url: str, console: list[str]) -> Iterator[Page]:
+    """The page, just opened. In the end its console is empty, its policy was kept, and the browser keeps nothing."""
+    console.clear()
+    with opened(tab, url):
+        yield tab
+        left = tab.evaluate("[violations, localStorage.length, sessionStorage.length, document.cookie]")
+        assert left == [[], 0, 0, ""]
+        assert console == []
+
+
+@pytest.fixture(scope="session")
+def tolerant_tab(chromium: Browser) -> Iterator[Page]:
+    """A worker's tab in which the policy of a page is off, so that axe can look at it from inside."""
+    with chromium.new_context(bypass_csp=True) as window:
+        yield window.new_page()
 
 
 @pytest.fixture
-def page(window: BrowserContext, url: str, messages: list[str]) -> Iterator[Page]:
-    """The page, just opened. In the end it has written nothing to the console, and its policy was kept."""
-    page = window.new_page()
-    page.on("console", lambda message: messages.extend(_worth_a_look(message)))
-    page.on("pageerror", lambda error: messages.append(str(error)))
-    page.goto(url)
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    yield page
-    assert page.evaluate("window.violations") == []
-    assert messages == []
+def tolerant_page(tolerant_tab: Page, url: str) -> Iterator[Page]:
+    """The page with its policy off."""
+    with opened(tolerant_tab, url):
+        yield tolerant_tab
 
 
-@pytest.fixture
-def tolerant_page(chromium: Browser, url: str) -> Iterator[Page]:
-    """The page with its policy off, so that axe can look at it from inside."""
-    with chromium.new_context(bypass_csp=True, viewport={"width": 1100, "height": 900}) as window:
-        page = window.new_page()
-        page.goto(url)
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
-        yield page
+@contextmanager
+def opened(tab: Page, url: str) -> Iterator[None]:
+    """Open the page in a tab, and leave the tab as it was. The browser has the page's files of earlier tests."""
+    tab.set_viewport_size({"width": 1100, "height": 900})
+    tab.goto(url)
+    try:
+        expect(tab.get_by_role("heading", level=1)).to_be_visible()
+        yield
+    finally:
+        tab.unroute_all()
+        tab.evaluate("sessionStorage.clear(); localStorage.clear()")
+        tab.emulate_media(color_scheme="null")
+        tab.goto("about:blank")
 
 
 def _worth_a_look(message: ConsoleMessage) -> list[str]:

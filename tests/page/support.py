@@ -1,12 +1,16 @@
 """What a person does on the page, in few words."""
 
-from itertools import product
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Download, Locator, Page, expect
 
+from link_function.page import _files
 from local.lms import PROGRAM
+
+type Ways = Sequence[tuple[int, Literal["light", "dark"]]]
 
 AXE = Path(__file__).parents[2] / ".tools/axe/node_modules/axe-core/axe.min.js"
 
@@ -59,14 +63,41 @@ def is_within_its_width(page: Page) -> bool:
     return bool(page.evaluate("document.scrollingElement.scrollWidth") <= 320)
 
 
-def barriers(page: Page) -> list[tuple[str, list[str]]]:
-    """What axe finds on the page as it stands, wide and narrow, in light and in dark: each rule with the elements."""
+# In which widths and colours axe looks at the page: each of them in any run of the tests, each pair in the slow ones.
+in_each_way = pytest.mark.parametrize(
+    "ways",
+    [
+        pytest.param([(1100, "light"), (360, "dark")], id="wide and light, narrow and dark"),
+        pytest.param([(1100, "dark"), (360, "light")], id="wide and dark, narrow and light", marks=pytest.mark.slow),
+    ],
+)
+
+
+def look(page: Page, ways: Ways) -> None:
+    """Hold that nothing on the page as it stands is in anybody's way."""
+    assert barriers(page, ways) == []
+    assert is_within_its_width(page)
+
+
+def barriers(page: Page, ways: Ways) -> list[tuple[str, list[str]]]:
+    """What axe finds on the page as it stands, in each of the widths and colours: each rule with the elements."""
     if not AXE.exists():
         pytest.skip("axe-core is not installed: make test installs it with npm")
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = []
-    for width, scheme in product((1100, 360), ("light", "dark")):
+    for width, scheme in ways:
         page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        found += page.evaluate("async () => (await axe.run()).violations")
+        page.emulate_media(color_scheme=scheme)
+        found += page.evaluate("async () => (await axe.run({ resultTypes: ['violations'] })).violations")
     return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
+
+
+def serve_changed(monkeypatch: pytest.MonkeyPatch, *changes: tuple[str, str, str]) -> None:
+    """Serve the page's files with changes (file, old words, new words), below addresses of their own."""
+    files = dict(_files())
+    for name, old, new in changes:
+        assert old in files[name]
+        files[name] = files[name].replace(old, new)
+    version = f"changed{hash(changes)}"
+    monkeypatch.setattr("link_function.page._files", lambda: files)
+    monkeypatch.setattr("link_function.page._version", lambda: version)

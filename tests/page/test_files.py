@@ -2,11 +2,12 @@
 
 import base64
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from playwright.sync_api import Page
 
+from link_function.page import _version
 from local.lms import CURRICULUM
 from program_enrollments.csv_files import COLUMN_WORDS
 from program_enrollments.enrollment_files import read_course_rows, read_program_rows
@@ -157,16 +158,24 @@ async ([files, module, name, options]) => {
 """
 
 
-def module_of(page: Page, name: str) -> str:
+@pytest.fixture
+def modules(tab: Page, address: str) -> Iterator[Page]:
+    """A document that may use the page's modules, and has nothing of its own."""
+    tab.goto(f"{address}page/settings.json")
+    yield tab
+    tab.goto("about:blank")
+
+
+def module(name: str) -> str:
     """The address of a module of the page."""
-    return str(page.locator("script[type=module]").evaluate("script => script.src").replace("main.js", name))
+    return f"/page/{_version()}/{name}"
 
 
-def read_on_page(page: Page, files: Sequence[bytes], *, ignore_case: bool) -> list[object]:
+def read_on_page(modules: Page, files: Sequence[bytes], *, ignore_case: bool) -> list[object]:
     """What the page makes of rosters."""
     given = [base64.b64encode(file).decode() for file in files]
     options = {"ignoreCase": ignore_case}
-    return list(page.evaluate(READ, [given, module_of(page, "roster-file.js"), "readRoster", options]))
+    return list(modules.evaluate(READ, [given, module("roster-file.js"), "readRoster", options]))
 
 
 def read_by_core(data: bytes, *, ignore_case: bool) -> object:
@@ -178,24 +187,23 @@ def read_by_core(data: bytes, *, ignore_case: bool) -> object:
 
 
 @pytest.mark.parametrize("ignore_case", [False, True])
-def test_known_kinds_of_files(page: Page, ignore_case: bool) -> None:  # noqa: FBT001 - a parameter
+def test_known_kinds_of_files(modules: Page, ignore_case: bool) -> None:  # noqa: FBT001 - a parameter
     """Each way in which people write such files is read the same, or refused in the same words."""
-    for data, read in zip(BYTES, read_on_page(page, BYTES, ignore_case=ignore_case), strict=True):
+    for data, read in zip(BYTES, read_on_page(modules, BYTES, ignore_case=ignore_case), strict=True):
         assert read == read_by_core(data, ignore_case=ignore_case), data
 
 
-def test_files_of_any_kind(page: Page) -> None:
+def test_files_of_any_kind(modules: Page) -> None:
     """Five thousand files out of the pieces that matter are read the same."""
     chance = random.Random(16)  # noqa: S311 - not for secrets
     files = ["".join(chance.choices(PIECES, k=chance.randrange(1, 25))).encode() for _ in range(5_000)]
-    for data, read in zip(files, read_on_page(page, files, ignore_case=False), strict=True):
+    for data, read in zip(files, read_on_page(modules, files, ignore_case=False), strict=True):
         assert read == read_by_core(data, ignore_case=False), data
 
 
-def test_the_same_words_are_columns(page: Page) -> None:
+def test_the_same_words_are_columns(modules: Page) -> None:
     """What is taken for a column's name is the same list of words in both languages."""
-    module = module_of(page, "table-file.js")
-    words = page.evaluate("async (module) => (await import(module)).COLUMN_WORDS", module)
+    words = modules.evaluate("async (module) => (await import(module)).COLUMN_WORDS", module("table-file.js"))
     assert words == COLUMN_WORDS.split()
 
 
@@ -253,10 +261,10 @@ ENROLLMENT_PIECES = [
 ]
 
 
-def enrollments_on_page(page: Page, files: Sequence[bytes], kind: str) -> list[object]:
+def enrollments_on_page(modules: Page, files: Sequence[bytes], kind: str) -> list[object]:
     """What the page makes of files of enrollments."""
     given = [base64.b64encode(file).decode() for file in files]
-    return list(page.evaluate(READ, [given, module_of(page, "enrollment-file.js"), "readEnrollments", KINDS[kind]]))
+    return list(modules.evaluate(READ, [given, module("enrollment-file.js"), "readEnrollments", KINDS[kind]]))
 
 
 def enrollments_by_core(data: bytes, kind: str) -> object:
@@ -269,17 +277,17 @@ def enrollments_by_core(data: bytes, kind: str) -> object:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_known_kinds_of_enrollments(page: Page, kind: str) -> None:
+def test_known_kinds_of_enrollments(modules: Page, kind: str) -> None:
     """A file of enrollments is read the same, or refused in the same words; so is one of any other kind."""
     files = [text.encode() for text in ENROLLMENTS] + BYTES
-    for data, read in zip(files, enrollments_on_page(page, files, kind), strict=True):
+    for data, read in zip(files, enrollments_on_page(modules, files, kind), strict=True):
         assert read == enrollments_by_core(data, kind), data
 
 
-def test_enrollments_of_any_kind(page: Page) -> None:
+def test_enrollments_of_any_kind(modules: Page) -> None:
     """Two thousand files of each kind, out of the pieces that matter, are read the same."""
     chance = random.Random(17)  # noqa: S311 - not for secrets
     for kind in KINDS:
         files = ["".join(chance.choices(ENROLLMENT_PIECES, k=chance.randrange(1, 25))).encode() for _ in range(2_000)]
-        for data, read in zip(files, enrollments_on_page(page, files, kind), strict=True):
+        for data, read in zip(files, enrollments_on_page(modules, files, kind), strict=True):
             assert read == enrollments_by_core(data, kind), (kind, data)

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from local.lms import Lms
 from local.roster import SAMPLE_REQUEST
@@ -103,8 +103,12 @@ def test_outcomes_are_filtered(page: Page) -> None:
 
 def test_what_cannot_be_read_is_refused_with_reasons(page: Page) -> None:
     """Faults of the lines are listed with their places, and nothing is sent."""
-    requests: list[str] = []
-    page.on("request", lambda request: requests.append(request.method))
+    methods: list[str] = []
+
+    def note(request: Request) -> None:
+        methods.append(request.method)
+
+    page.on("request", note)
     check(page, "student-001,alice\nstudent-001,bob\nstudent-003,\n")
     expect(page.get_by_role("alert").locator("li")).to_have_text(
         [
@@ -112,7 +116,8 @@ def test_what_cannot_be_read_is_refused_with_reasons(page: Page) -> None:
             "line 3: both values are needed: external_user_key,lms_username",
         ]
     )
-    assert "POST" not in requests
+    page.remove_listener("request", note)
+    assert methods == []
 
 
 def test_a_workbook_is_refused_by_name(page: Page) -> None:

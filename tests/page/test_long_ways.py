@@ -6,9 +6,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Dialog, Page, Route, expect
 
-from link_function.page import folder
 from local.lms import PROGRAM, Lms
-from tests.page.support import check, choose_program, outcomes, saved, summary
+from tests.page.support import check, choose_program, outcomes, saved, serve_changed, summary
 
 pytestmark = pytest.mark.browser
 
@@ -50,11 +49,10 @@ def paste(page: Page, text: str) -> None:
 
 
 @pytest.fixture
-def small_batches(page: Page) -> None:
-    """The page sends two lines in a request."""
-    module = (folder() / "batches.js").read_text(encoding="utf-8").replace("BATCH_KEYS = 2000", "BATCH_KEYS = 2")
-    page.route("**/batches.js", lambda route: route.fulfill(body=module, content_type="text/javascript"))
-    page.reload()
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page sends two lines in a request, and waits a tenth of the seconds that it says."""
+    tenth = ("api.js", "seconds * 1000", "seconds * 100")
+    serve_changed(monkeypatch, ("batches.js", "BATCH_KEYS = 2000", "BATCH_KEYS = 2"), tenth)
 
 
 def after(requests: int, then: Callable[[Route], None]) -> Callable[[Route], None]:
@@ -68,7 +66,7 @@ def after(requests: int, then: Callable[[Route], None]) -> Callable[[Route], Non
     return handle
 
 
-def test_the_service_goes_away_midway(page: Page, small_batches: None, sample: Lms) -> None:
+def test_the_service_goes_away_midway(small_batches: None, page: Page, sample: Lms) -> None:
     """What was linked before stays and is counted; the rest is linked by going on."""
     check(page, SIX_BATCHES)
     expect(summary(page)).to_contain_text("12 can be linked")
@@ -88,7 +86,7 @@ def test_the_service_goes_away_midway(page: Page, small_batches: None, sample: L
     assert linked == 12
 
 
-def test_a_busy_service_is_waited_for(page: Page, small_batches: None) -> None:
+def test_a_busy_service_is_waited_for(small_batches: None, page: Page) -> None:
     """A busy service is asked again after the time that it names, and the page says so meanwhile."""
     busy = {"Retry-After": "2", "Content-Type": "application/json"}
     page.route("**/links", after(1, lambda route: route.fulfill(status=503, headers=busy, body='{"message": "busy"}')))
@@ -104,7 +102,7 @@ def test_an_answer_that_is_cut_off(page: Page) -> None:
     expect(summary(page)).to_contain_text("cut before the whole answer was here. Try again: repeating is safe.")
 
 
-def test_stopping(page: Page, small_batches: None) -> None:
+def test_stopping(small_batches: None, page: Page) -> None:
     """A person can stop between batches; what was not checked is shown as such, and can be gone on with."""
     held: list[Route] = []
     page.route("**/links", after(2, held.append))
@@ -117,7 +115,7 @@ def test_stopping(page: Page, small_batches: None) -> None:
     expect(summary(page)).to_contain_text("Of 12 lines, 12 can be linked")
 
 
-def test_a_reload_midway(page: Page, small_batches: None) -> None:
+def test_a_reload_midway(small_batches: None, page: Page) -> None:
     """Leaving while lines are on their way asks first; after the reload the same lines can be handed in again."""
     check(page, SIX_BATCHES)
     expect(summary(page)).to_contain_text("12 can be linked")
@@ -133,6 +131,7 @@ def test_a_reload_midway(page: Page, small_batches: None) -> None:
 
     page.on("dialog", leave)
     page.reload()
+    page.remove_listener("dialog", leave)
     assert questions == ["beforeunload"]
     page.unroute("**/links")
     check(page, SIX_BATCHES)

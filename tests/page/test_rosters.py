@@ -13,12 +13,10 @@ from playwright.sync_api import Page, Route, expect
 
 from functions.link.app import lambda_handler
 from functions.roster.app import lambda_handler as roster_handler
-from link_function.page import folder
 from local.lms import PROGRAM, Lms
-from local.serve import Gateway
 from roster_function import bucket
 from tests.page.conftest import serving
-from tests.page.support import barriers, choose_program, go, is_within_its_width
+from tests.page.support import Ways, choose_program, go, in_each_way, look, serve_changed
 from tests.rosters.conftest import cohort, rosters, small_requests  # noqa: F401 - fixtures
 from tests.rosters.support import BUCKET, Items, Machine, arrive, csv_of, drop, linked, pairs, put_event
 
@@ -26,7 +24,10 @@ pytestmark = pytest.mark.browser
 
 
 class Bucket(BaseHTTPRequestHandler):
-    """Takes the form that a browser sends to S3."""
+    """Takes the form that a browser sends to S3, after it has asked whether it may."""
+
+    def do_OPTIONS(self) -> None:
+        self.answer(200)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -35,8 +36,13 @@ class Bucket(BaseHTTPRequestHandler):
         key = parts["key"].get_payload().strip()  # type: ignore[union-attr]
         put = bucket.s3().put_object(Bucket=BUCKET, Key=key, Body=parts["file"].get_payload(decode=True))  # type: ignore[union-attr, arg-type]
         arrive(put_event(key, put["VersionId"]))
-        self.send_response(204)
+        self.answer(204)
+
+    def answer(self, status: int) -> None:
+        """Answer with what the bucket allows to any page."""
+        self.send_response(status)
         self.send_header("Access-Control-Allow-Origin", "*")
+        self.send_header("Access-Control-Allow-Methods", "GET, POST")
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
@@ -48,34 +54,22 @@ def url(
     cohort: Lms,  # noqa: F811 - the fixtures
     rosters: Machine,  # noqa: F811
     small_requests: None,  # noqa: F811
+    address: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[str]:
-    """The service with rosters, as the deployed one has them."""
+    """The service with rosters, as the deployed one has them. To its page ten lines are many, and 2 s are 0.1 s."""
 
     def route(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's
         return (roster_handler if event["path"].startswith("/rosters") else lambda_handler)(event, context)
 
     monkeypatch.setattr("local.serve.lambda_handler", route)
+    few = ("roster-form.js", "MOST_LINES = 10_000", "MOST_LINES = 10")
+    serve_changed(monkeypatch, few, ("rosters.js", "EVERY_MILLISECONDS = 2000", "EVERY_MILLISECONDS = 100"))
     upload = bucket.upload
     with serving(ThreadingHTTPServer(("127.0.0.1", 0), Bucket)) as bucket_url:
         monkeypatch.setenv("ROSTER_BUCKET_URL", bucket_url.rstrip("/"))
         monkeypatch.setattr(bucket, "upload", lambda path: upload(path) | {"url": bucket_url})
-        with serving(ThreadingHTTPServer(("127.0.0.1", 0), Gateway)) as url:
-            yield url
-
-
-def with_few_many(page: Page) -> Page:
-    """The page, for which ten lines are many from now on."""
-    module = (folder() / "roster-form.js").read_text(encoding="utf-8").replace("MOST_LINES = 10_000", "MOST_LINES = 10")
-    page.route("**/roster-form.js", lambda route: route.fulfill(body=module, content_type="text/javascript"))
-    page.reload()
-    return page
-
-
-@pytest.fixture
-def many(page: Page) -> Page:
-    """The page, for which ten lines are many."""
-    return with_few_many(page)
+        yield address
 
 
 def hand_in(page: Page, lines: dict[str, str]) -> None:
@@ -102,27 +96,27 @@ def state(page: Page, text: str) -> None:
     expect(page.locator("dl .badge")).to_have_text(text)
 
 
-def test_a_roster_is_sent_and_watched(many: Page, rosters: Machine, cohort: Lms) -> None:  # noqa: F811
+def test_a_roster_is_sent_and_watched(page: Page, rosters: Machine, cohort: Lms) -> None:  # noqa: F811
     """A large file goes as a roster; the page shows how far it is, what came of it, and saves its results."""
-    send(many, pairs(19) | {"key19": "nobody"}, only_check=False)
-    state(many, "being checked")
+    send(page, pairs(19) | {"key19": "nobody"}, only_check=False)
+    state(page, "being checked")
 
     def watched(items: Items) -> Items:
         for number, item in enumerate(items):
             if number == 2:
-                state(many, "under way")
-                expect(many.get_by_role("progressbar", name="Lines done")).to_be_visible()
-                expect(many.get_by_text("of 20 lines done.")).not_to_have_text("0 of 20 lines done.")
+                state(page, "under way")
+                expect(page.get_by_role("progressbar", name="Lines done")).to_be_visible()
+                expect(page.get_by_text("of 20 lines done.")).not_to_have_text("0 of 20 lines done.")
             yield item
 
     rosters.walk(watched)
-    state(many, "finished")
-    expect(many.get_by_text("20 of 20 lines done.")).to_be_visible()
-    expect(many.get_by_role("row")).to_have_text(["OutcomeLines", "Linked19", "No such username1"])
+    state(page, "finished")
+    expect(page.get_by_text("20 of 20 lines done.")).to_be_visible()
+    expect(page.get_by_role("row")).to_have_text(["OutcomeLines", "Linked19", "No such username1"])
     assert linked(cohort) == 19
-    many.route("https://rosters.s3.*/**", fetched)
-    with many.expect_download() as waiting:
-        many.get_by_role("link", name="The failed lines (CSV)").click()
+    page.route("https://rosters.s3.*/**", fetched)
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="The failed lines (CSV)").click()
     assert "key19,nobody,user-not-found" in waiting.value.path().read_text()
 
 
@@ -133,72 +127,72 @@ def fetched(route: Route) -> None:
     route.fulfill(status=200, headers=headers, body=bucket.read(key) or b"")
 
 
-def test_a_check_is_followed_by_the_linking(many: Page, rosters: Machine, cohort: Lms) -> None:  # noqa: F811
+def test_a_check_is_followed_by_the_linking(page: Page, rosters: Machine, cohort: Lms) -> None:  # noqa: F811
     """A roster that was only checked can be linked from its own page, without the file at hand."""
-    send(many, pairs(), only_check=True)
+    send(page, pairs(), only_check=True)
     rosters.walk()
-    state(many, "finished")
-    expect(many.get_by_role("row").nth(1)).to_have_text("Can be linked20")
+    state(page, "finished")
+    expect(page.get_by_role("row").nth(1)).to_have_text("Can be linked20")
     assert linked(cohort) == 0
-    many.get_by_role("button", name="Link the lines that can be linked").click()
-    state(many, "being checked")
+    page.get_by_role("button", name="Link the lines that can be linked").click()
+    state(page, "being checked")
     rosters.walk()
-    state(many, "finished")
-    expect(many.get_by_role("row").nth(1)).to_have_text("Linked20")
+    state(page, "finished")
+    expect(page.get_by_role("row").nth(1)).to_have_text("Linked20")
     assert linked(cohort) == 20
 
 
-def test_enrollments_go_as_a_roster(many: Page, rosters: Machine, cohort: Lms) -> None:  # noqa: F811
+def test_enrollments_go_as_a_roster(page: Page, rosters: Machine, cohort: Lms) -> None:  # noqa: F811
     """A large file of enrollments goes as a roster too: checked first, then written from its own page."""
-    go(many, f"program?program={PROGRAM}")
-    many.get_by_text("Enroll keys by a file").click()
+    go(page, f"program?program={PROGRAM}")
+    page.get_by_text("Enroll keys by a file").click()
     lines = "".join(f"key{number},ended\n" for number in range(19))
-    many.get_by_label("File of enrollments").set_input_files(
+    page.get_by_label("File of enrollments").set_input_files(
         {"name": "fall.csv", "mimeType": "text/csv", "buffer": f"student_key,status\n{lines}absent,ended\n".encode()}
     )
-    many.get_by_label("What to do").select_option("PATCH")
-    many.get_by_role("button", name="Check the file").click()
-    expect(many.get_by_role("heading", name="20 lines: a roster")).to_be_visible()
-    many.get_by_role("button", name="Send the roster").click()
-    expect(many.get_by_role("heading", level=1)).to_have_text("Roster")
+    page.get_by_label("What to do").select_option("PATCH")
+    page.get_by_role("button", name="Check the file").click()
+    expect(page.get_by_role("heading", name="20 lines: a roster")).to_be_visible()
+    page.get_by_role("button", name="Send the roster").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Roster")
     rosters.walk()
-    state(many, "finished")
-    expect(many.get_by_role("row")).to_have_text(["OutcomeLines", "Can be written19", "Not in this program1"])
-    many.get_by_role("button", name="Write the lines that can be written").click()
-    state(many, "being checked")
+    state(page, "finished")
+    expect(page.get_by_role("row")).to_have_text(["OutcomeLines", "Can be written19", "Not in this program1"])
+    page.get_by_role("button", name="Write the lines that can be written").click()
+    state(page, "being checked")
     rosters.walk()
-    state(many, "finished")
-    expect(many.get_by_role("row").nth(1)).to_have_text("As asked for19")
+    state(page, "finished")
+    expect(page.get_by_role("row").nth(1)).to_have_text("As asked for19")
     assert cohort.rows("program_enrollments_programenrollment", "status") == [["ended"]] * 19 + [["enrolled"]]
 
 
-def test_a_roster_is_held(many: Page, rosters: Machine, cohort: Lms) -> None:  # noqa: F811
+def test_a_roster_is_held(page: Page, rosters: Machine, cohort: Lms) -> None:  # noqa: F811
     """Where more lines would fail than is allowed, nothing is linked, and the page says so."""
-    send(many, pairs(10) | {f"other{number}": f"nobody{number}" for number in range(10)}, only_check=False, hold="25")
+    send(page, pairs(10) | {f"other{number}": f"nobody{number}" for number in range(10)}, only_check=False, hold="25")
     rosters.walk()
-    state(many, "held")
-    expect(many.locator(".notice")).to_contain_text("so nothing was changed")
+    state(page, "held")
+    expect(page.locator(".notice")).to_contain_text("so nothing was changed")
     assert linked(cohort) == 0
 
 
-def test_a_roster_is_stopped_and_resumed(many: Page, rosters: Machine, cohort: Lms) -> None:  # noqa: F811
+def test_a_roster_is_stopped_and_resumed(page: Page, rosters: Machine, cohort: Lms) -> None:  # noqa: F811
     """Stop ends a roster between batches; what was done stays done, and Resume does the rest."""
-    send(many, pairs(), only_check=False)
+    send(page, pairs(), only_check=False)
 
     def stopped(items: Items) -> Items:
         for number, item in enumerate(items):
             if number == 1:
-                many.get_by_role("button", name="Stop").click()
-                expect(many.get_by_role("button", name="Stopping")).to_be_disabled()
+                page.get_by_role("button", name="Stop").click()
+                expect(page.get_by_role("button", name="Stopping")).to_be_disabled()
             yield item
 
     rosters.walk(stopped)
-    state(many, "stopped")
+    state(page, "stopped")
     assert 0 < linked(cohort) < 20
-    many.get_by_role("button", name="Resume").click()
-    state(many, "under way")
+    page.get_by_role("button", name="Resume").click()
+    state(page, "under way")
     rosters.walk()
-    state(many, "finished")
+    state(page, "finished")
     assert linked(cohort) == 20
 
 
@@ -217,15 +211,15 @@ def test_the_rosters_of_a_program(page: Page, rosters: Machine) -> None:  # noqa
     expect(page.get_by_role("row").last).to_contain_text("refused")
 
 
-def test_the_service_is_away_meanwhile(many: Page, rosters: Machine) -> None:  # noqa: F811
+def test_the_service_is_away_meanwhile(page: Page, rosters: Machine) -> None:  # noqa: F811
     """A roster that is watched is asked for again after the service was away."""
-    send(many, pairs(), only_check=False)
-    many.route("**/rosters/*", lambda route: route.abort("connectionrefused"))
-    expect(many.get_by_role("alert")).to_contain_text("The service cannot be reached.")
-    many.unroute("**/rosters/*")
+    send(page, pairs(), only_check=False)
+    page.route("**/rosters/*", lambda route: route.abort("connectionrefused"))
+    expect(page.get_by_role("alert")).to_contain_text("The service cannot be reached.")
+    page.unroute("**/rosters/*")
     rosters.walk()
-    state(many, "finished")
-    expect(many.get_by_role("alert")).to_have_count(0)
+    state(page, "finished")
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_no_roster_with_that_id(page: Page) -> None:
@@ -235,28 +229,23 @@ def test_no_roster_with_that_id(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Rosters")
 
 
-def test_everybody_can_use_rosters(tolerant_page: Page, rosters: Machine) -> None:  # noqa: F811
+@in_each_way
+def test_everybody_can_use_rosters(tolerant_page: Page, rosters: Machine, ways: Ways) -> None:  # noqa: F811
     """The form, the list and each kind of roster have no barrier that axe knows, and fit a narrow screen."""
-    page = with_few_many(tolerant_page)
+    page = tolerant_page
     hand_in(page, pairs(12))
-    look(page)
+    look(page, ways)
     page.get_by_role("button", name="Send the roster").click()
     state(page, "being checked")
-    look(page)
+    look(page, ways)
     rosters.walk()
     state(page, "finished")
-    look(page)
+    look(page, ways)
     arrive(drop("key0,user0\nkey0,user1\n", name="refused.csv"))
     rosters.walk()
     page.goto(f"{page.url.partition('#')[0]}#/rosters?program={PROGRAM}")
     expect(page.get_by_role("row")).to_have_count(3)
-    look(page)
+    look(page, ways)
     page.get_by_role("row").filter(has_text="refused.csv").get_by_role("link").click()
     state(page, "refused")
-    look(page)
-
-
-def look(page: Page) -> None:
-    """Hold that nothing on the page is in anybody's way."""
-    assert barriers(page) == []
-    assert is_within_its_width(page)
+    look(page, ways)
