@@ -41,7 +41,7 @@ NEEDS = {"chromium": pytest.mark.browser, "built": pytest.mark.builds}
 
 # Property tests are short, unless they are run with --hypothesis-profile=long.
 hypothesis.settings.register_profile(
-    "short", max_examples=20, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+    "short", max_examples=10, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
 )
 hypothesis.settings.register_profile("long", hypothesis.settings.get_profile("short"), max_examples=200)
 hypothesis.settings.load_profile("short")

@@ -16,36 +16,40 @@ COMMAND = str(Path(sys.executable).with_name("program-linking"))
 API = "https://abcdef1234.execute-api.eu-west-1.amazonaws.com/v1"
 
 
+# What a shell can do: the command, its status, and what it says; {link} and {enroll} are commands that work.
+SHELLS = {
+    "full": ("{link} a:b > /dev/full", 2, "Standard output cannot be written: No space left"),
+    "closed output": ("{link} a:b >&-", 2, "Standard output is closed."),
+    "closed error": ("{link} a:b 2>&-", 1, ""),
+    "full error": ("{link} a:b -x 2>/dev/full", 2, ""),
+    "all closed": ("{link} >&- 2>&-", 2, ""),
+    "closed input": ("{link} --csv - <&-", 2, "Nothing was sent.\nthe file is empty"),
+    "a reader that ends": ("{link} a:b | true", 0, ""),
+    "help on a full disk": ("program-linking --help > /dev/full", 2, "No space left"),
+    "an argument that is no text": ("{link} $'a\\xff:b'", 2, "has a lone surrogate"),
+    "a name that is no text": ("{link} --csv $'\\xff'", 2, "\\udcff cannot be read: No such file"),
+    "nothing set": ('env -i PATH="$PATH" program-linking --help', 0, ""),
+    "impossible sizes": ("COLUMNS=² LINES=-1 TERMINAL_WIDTH=x TERM=x {link} --help", 0, ""),
+    "a terminal without letters": ("LC_ALL=nonsense PYTHONIOENCODING=ascii {link} é:ë", 1, ""),
+    "show on a full disk": ("program-linking show > /dev/full", 2, "No space left"),
+    "show to closed output": ("program-linking show >&-", 2, "Standard output is closed."),
+    "show with everything amiss": ("program-linking show --key $'\\xff' 2>&-", 2, ""),
+    "enroll on a full disk": ("{enroll} > /dev/full", 2, "No space left"),
+    "enroll with all closed": ("{enroll} >&- 2>&-", 2, ""),
+    "enroll from closed input": ("{enroll} <&-", 2, "Nothing was sent.\nthe file is empty"),
+    "a course that is no text": ("{enroll} --course $'\\xff'", 2, "the course key has a lone surrogate"),
+    "grants on a full disk": ("program-linking grants a > /dev/full", 2, "No space left"),
+    "grants to a reader that ends": ("program-linking grants a | true", 0, ""),
+    "migrate on a full disk": ("PGUSER=postgres program-linking migrate > /dev/full", 2, "No space left"),
+}
+QUICK_SHELLS = {"full", "all closed", "an argument that is no text", "enroll from closed input"}
+
+
 @pytest.mark.parametrize(
     ("shell", "status", "says"),
     [
-        pytest.param("{link} a:b > /dev/full", 2, "Standard output cannot be written: No space left", id="full"),
-        pytest.param("{link} a:b >&-", 2, "Standard output is closed.", id="closed output"),
-        pytest.param("{link} a:b 2>&-", 1, "", id="closed error"),
-        pytest.param("{link} a:b -x 2>/dev/full", 2, "", id="full error"),
-        pytest.param("{link} >&- 2>&-", 2, "", id="all closed"),
-        pytest.param("{link} --csv - <&-", 2, "Nothing was sent.\nthe file is empty", id="closed input"),
-        pytest.param("{link} a:b | true", 0, "", id="a reader that ends"),
-        pytest.param("program-linking --help > /dev/full", 2, "No space left", id="help on a full disk"),
-        pytest.param("{link} $'a\\xff:b'", 2, "has a lone surrogate", id="an argument that is no text"),
-        pytest.param("{link} --csv $'\\xff'", 2, "\\udcff cannot be read: No such file", id="a name that is no text"),
-        pytest.param('env -i PATH="$PATH" program-linking --help', 0, "", id="nothing set"),
-        pytest.param("COLUMNS=² LINES=-1 TERMINAL_WIDTH=x TERM=x {link} --help", 0, "", id="impossible sizes"),
-        pytest.param("LC_ALL=nonsense PYTHONIOENCODING=ascii {link} é:ë", 1, "", id="a terminal without letters"),
-        pytest.param("program-linking show > /dev/full", 2, "No space left", id="show on a full disk"),
-        pytest.param("program-linking show >&-", 2, "Standard output is closed.", id="show to closed output"),
-        pytest.param("program-linking show --key $'\\xff' 2>&-", 2, "", id="show with everything amiss"),
-        pytest.param("{enroll} > /dev/full", 2, "No space left", id="enroll on a full disk"),
-        pytest.param("{enroll} >&- 2>&-", 2, "", id="enroll with all closed"),
-        pytest.param("{enroll} <&-", 2, "Nothing was sent.\nthe file is empty", id="enroll from closed input"),
-        pytest.param(
-            "{enroll} --course $'\\xff'", 2, "the course key has a lone surrogate", id="a course that is no text"
-        ),
-        pytest.param("program-linking grants a > /dev/full", 2, "No space left", id="grants on a full disk"),
-        pytest.param("program-linking grants a | true", 0, "", id="grants to a reader that ends"),
-        pytest.param(
-            "PGUSER=postgres program-linking migrate > /dev/full", 2, "No space left", id="migrate on a full disk"
-        ),
+        pytest.param(*case, id=name, marks=() if name in QUICK_SHELLS else pytest.mark.slow)
+        for name, case in SHELLS.items()
     ],
 )
 def test_shells(lms: Lms, shell: str, status: int, says: str) -> None:
@@ -207,7 +211,10 @@ def test_api_surroundings(
         assert says in err
 
 
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "sign",
+    [signal.SIGINT, *(pytest.param(sign, marks=pytest.mark.slow) for sign in (signal.SIGTERM, signal.SIGHUP))],
+)
 def test_interrupted_while_it_starts(tmp_path: Path, sign: signal.Signals) -> None:
     """A signal ends the command with 130 and one word, whenever it comes."""
     pipe = tmp_path / "pipe"

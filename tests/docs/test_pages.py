@@ -16,7 +16,11 @@ from tests.docs.blocks import Block, read_blocks
 from tests.gateway import gateway
 
 CHECKOUT = Path(__file__).parents[2]
-PAGES = [page for page in [CHECKOUT / "README.md", *sorted(CHECKOUT.glob("docs/*.md"))] if [*read_blocks(page)]]
+PAGES = [
+    pytest.param(page, id=str(page.relative_to(CHECKOUT)), marks=() if page.name == "README.md" else pytest.mark.slow)
+    for page in [CHECKOUT / "README.md", *sorted(CHECKOUT.glob("docs/*.md"))]
+    if [*read_blocks(page)]
+]
 # Where `make run` serves.
 ADDRESS = "http://127.0.0.1:8000"
 
@@ -38,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+@pytest.mark.parametrize("page", PAGES)
 def test_page(lms: Lms, server: dict[str, str], folder: Path, page: Path) -> None:
     """Each block of commands of a page prints what the page shows, one after the other, on the sample roster."""
     load_sample_roster(lms)

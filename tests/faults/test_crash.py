@@ -27,7 +27,9 @@ ALL_LINKED = {"program_uuid": PROGRAM, "linked": 2_000, "errors": {}, "error_cod
 
 
 @pytest.mark.storm
-@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGQUIT], ids=["SIGKILL", "SIGQUIT"])
+@pytest.mark.parametrize(
+    "sign", [signal.SIGKILL, pytest.param(signal.SIGQUIT, marks=pytest.mark.slow)], ids=lambda sign: sign.name
+)
 def test_a_killed_server_holds_a_batch_whole_or_not_at_all(
     mortal: Cluster, sign: signal.Signals, record_property: Callable[[str, object], None]
 ) -> None:

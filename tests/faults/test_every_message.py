@@ -36,6 +36,8 @@ FAULTS = {
         }.items()
     },
 }
+# A cut line, a session that is ended and an error, in batches of different kinds.
+QUICK = {("clean", CUT_AFTER), ("ignoring case", "terminated"), ("clean", "deadlock")}
 OUT_OF_TIME = {"cancelled", "lock time-out"}
 LOGIN, FEWEST_MESSAGES, MOST_MESSAGES = 1, 11, 22
 
@@ -63,17 +65,15 @@ def has_met_fault(line: Proxy) -> bool:
     return line.replace_at is None
 
 
-def meetings() -> list[Any]:
-    """Each kind of batch with each fault; in `make test` each fault once, with one kind after the other."""
-    return [
-        pytest.param(kind, fault, marks=[] if (number - place) % len(BATCHES) == 0 else pytest.mark.slow)
-        for place, kind in enumerate(BATCHES)
-        for number, fault in enumerate(FAULTS)
-    ]
-
-
 @pytest.mark.storm
-@pytest.mark.parametrize(("kind", "fault"), meetings())
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        pytest.param(kind, fault, marks=() if (kind, fault) in QUICK else pytest.mark.slow)
+        for kind in BATCHES
+        for fault in FAULTS
+    ],
+)
 def test_a_fault_at_any_message(lms: Lms, line: Proxy, kind: str, fault: str) -> None:
     """Whatever message meets the fault, login included, a batch is whole or nothing, and its caller learns which."""
     batch, options = BATCHES[kind]

@@ -131,6 +131,7 @@ def test_no_session_state_is_left(pooled: Lms) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooled", [1], indirect=True)
 def test_an_exhausted_pool_is_told_in_time(pooled: Lms, other_session: Connection) -> None:
     """A batch for which PgBouncer has no server connection is refused within its 3 s; the next one is linked."""

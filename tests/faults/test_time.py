@@ -36,10 +36,10 @@ def warm_lms(lms: Lms) -> Lms:
     "locked",
     [
         "SELECT FROM program_enrollments_programenrollment FOR UPDATE",
-        "LOCK TABLE program_enrollments_programcourseenrollment",
         *(
             pytest.param(locked, marks=pytest.mark.slow)
             for locked in (
+                "LOCK TABLE program_enrollments_programcourseenrollment",
                 "SELECT FROM student_courseenrollment FOR UPDATE",
                 "SELECT FROM auth_user FOR UPDATE",
                 "LOCK TABLE student_courseenrollment_history",
@@ -61,7 +61,10 @@ def test_a_lock_is_not_waited_for_too_long(
     assert link(BATCH) == LINKED
 
 
-@pytest.mark.parametrize("naps", [[5.0], [0.7] * 20], ids=["one long wait", "many short ones"])
+@pytest.mark.parametrize(
+    "naps",
+    [pytest.param([5.0], id="one long wait"), pytest.param([0.7] * 20, id="many short ones", marks=pytest.mark.slow)],
+)
 def test_a_slow_database_is_not_waited_for_too_long(
     warm_lms: Lms, naps: list[float], record_property: Callable[[str, object], None]
 ) -> None:
@@ -80,7 +83,9 @@ def test_a_slow_database_is_not_waited_for_too_long(
 
 
 @pytest.mark.parametrize("delay", [0.2, 0.4, 0.8] if IS_SOAK else [0.2])
-@pytest.mark.parametrize("is_warm", [True, False], ids=["warm", "cold"])
+@pytest.mark.parametrize(
+    "is_warm", [pytest.param(True, id="warm"), pytest.param(False, id="cold", marks=pytest.mark.slow)]
+)
 def test_a_slow_line_is_not_waited_for_too_long(
     warm_lms: Lms, line: Proxy, delay: float, *, is_warm: bool, record_property: Callable[[str, object], None]
 ) -> None:

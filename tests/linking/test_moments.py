@@ -117,6 +117,8 @@ CHANGES = {
     ],
 }
 
+QUICK = {"accounts", "its courses", "roles"}
+
 
 def build(lms: Lms, *, is_held: bool) -> None:
     """An LMS where alice is to get the key `k`, which waits or is bob's; carol holds another."""
@@ -225,7 +227,9 @@ WAYS = (committed_between, uncommitted_before, uncommitted_between)
 @pytest.mark.parametrize(
     "is_held", [pytest.param(False, id="waiting"), pytest.param(True, id="relinked", marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.parametrize(
+    "what", [pytest.param(what, marks=() if what in QUICK else pytest.mark.slow) for what in CHANGES]
+)
 def test_any_change_at_any_moment(
     lms: Lms, open_session: Callable[[], Connection], what: str, *, is_held: bool
 ) -> None:

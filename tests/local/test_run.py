@@ -20,7 +20,9 @@ def curl(*arguments: str) -> str:
     return subprocess.run(["curl", "-s", *arguments], check=True, capture_output=True, text=True).stdout  # noqa: S607
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=lambda sign: sign.name)
+@pytest.mark.parametrize(
+    "sign", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)], ids=lambda sign: sign.name
+)
 def test_a_request_is_a_line(run: Callable[..., Service], sign: signal.Signals) -> None:
     """Each request has one line; the rest is in the file that is named; a signal ends it all, and removes the data."""
     service = run()
@@ -67,7 +69,7 @@ def test_a_port_that_is_none(monkeypatch: pytest.MonkeyPatch, port: str) -> None
         port_to_serve(8000)
 
 
-@pytest.mark.parametrize("module", ["local.serve", "local.containers"])
+@pytest.mark.parametrize("module", ["local.serve", pytest.param("local.containers", marks=pytest.mark.slow)])
 def test_a_port_that_is_none_at_the_terminal(start: Start, module: str) -> None:
     """That is one sentence, before anything is started."""
     process = start("-m", module, "api", PORT="80000")

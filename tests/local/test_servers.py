@@ -79,6 +79,7 @@ def test_run_stays_away_from_production(production: Production, run: Callable[..
     assert service.stop(signal.SIGTERM)[0] == 0
 
 
+@pytest.mark.slow
 def test_benchmarks_stay_away_from_production(production: Production, start: Start) -> None:
     """`make bench` measures in the embedded server, whatever the environment leads to."""
     process = start("-c", BENCHMARK, **production.environment)
@@ -87,6 +88,7 @@ def test_benchmarks_stay_away_from_production(production: Production, start: Sta
     assert process.communicate(timeout=300) == (looks, "")
 
 
+@pytest.mark.slow
 def test_tests_stay_away_from_production(production: Production, start: Start) -> None:
     """`make test` and `make soak` run in the embedded server, whatever the environment leads to."""
     process = start("-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", TEST, **production.environment, SOAK="1")
@@ -106,7 +108,9 @@ def test_containers_and_mutants_stay_away_from_production(
     assert os.environ["AWS_CONFIG_FILE"] == os.environ["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
 
 
-@pytest.mark.parametrize("module", ["local.serve", "local.mutants", "benchmarks"])
+@pytest.mark.parametrize(
+    "module", ["local.serve", *(pytest.param(it, marks=pytest.mark.slow) for it in ("local.mutants", "benchmarks"))]
+)
 def test_another_word_than_own(start: Start, module: str) -> None:
     """A SERVER that is not known is refused in one sentence."""
     process = start("-m", module, SERVER="owm")
@@ -171,7 +175,10 @@ def test_tests_on_an_empty_server_of_ones_own(own: Callable[[str], None], start:
         assert connection.run("SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'") == [["postgres"]]
 
 
-@pytest.mark.parametrize("arguments", [["-m", "benchmarks"], ["-m", "pytest", "-n", "0", TEST]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["-m", "benchmarks"], pytest.param(["-m", "pytest", "-n", "0", TEST], marks=pytest.mark.slow)],
+)
 def test_no_tests_on_somebodys_server(own: Callable[[str], None], start: Start, arguments: list[str]) -> None:
     """Tests and benchmarks refuse a server that has other databases, and name them."""
     own("program_linking_test_gw0")

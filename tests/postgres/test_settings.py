@@ -259,9 +259,9 @@ print(json.dumps([name for name in ("boto3", "botocore.auth") if name in sys.mod
     ("settings_", "imported"),
     [
         ({}, []),
-        ({"DB_IAM_AUTH": "false", "DB_SECRET_ARN": ""}, []),
+        pytest.param({"DB_IAM_AUTH": "false", "DB_SECRET_ARN": ""}, [], marks=pytest.mark.slow),
         ({"DB_IAM_AUTH": "true"}, ["botocore.auth"]),
-        ({"DB_SECRET_ARN": "database"}, ["boto3", "botocore.auth"]),
+        pytest.param({"DB_SECRET_ARN": "database"}, ["boto3", "botocore.auth"], marks=pytest.mark.slow),
     ],
 )
 def test_imports(lms: Lms, settings_: dict[str, str], imported: list[str]) -> None:

@@ -26,11 +26,9 @@ def rosters(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     monkeypatch.setattr(machine, "start", walker.start)
     monkeypatch.setattr(machine, "end", walker.end)
     with mock_aws():
-        bucket.s3.cache_clear()
         bucket.s3().create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         bucket.s3().put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         yield walker
-    bucket.s3.cache_clear()
 
 
 @pytest.fixture

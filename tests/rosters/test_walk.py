@@ -1,6 +1,7 @@
 """Rosters from the file to the results, linked in a real PostgreSQL."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -199,11 +200,11 @@ def test_a_database_that_stays_away(rosters: Machine, cohort: Lms, monkeypatch: 
 
     def go_away_after_two(items: Items) -> Items:
         yield from items[:2]
-        with monkeypatch.context() as away:
-            away.setenv("PGPORT", "1")
-            forget_connection()
-            yield from items[2:]
+        monkeypatch.setenv("PGPORT", "1")
+        forget_connection()
+        yield from items[2:]
 
+    port = os.environ["PGPORT"]
     arrive(drop(csv_of(pairs())))
     announced = rosters.walk(go_away_after_two)
     assert announced["is_failed"]
@@ -213,6 +214,7 @@ def test_a_database_that_stays_away(rosters: Machine, cohort: Lms, monkeypatch: 
     assert shown["message"].startswith("LinkingUnavailable: ")
     assert [row[2] for row in result(roster_id, "results.csv")[1:]] == ["linked"] * 8 + ["not-done"] * 12
     assert linked(cohort) == 8
+    monkeypatch.setenv("PGPORT", port)
     code, answer = call("POST", f"/rosters/{roster_id}/resume")
     assert (code, answer["state"], answer["done"]) == (200, "linking", 8)
     rosters.walk()

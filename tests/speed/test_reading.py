@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
+import pytest
+
 from local.lms import CURRICULUM, DEMO_COURSE, Lms
 from program_enrollments import read_enrollments, read_learner, read_programs
 from tests.speed.conftest import Plan
@@ -56,6 +58,7 @@ ANALYZE
 """
 
 
+@pytest.mark.slow
 def test_reading_in_a_large_lms(lms: Lms, plans: list[Plan], record_property: Callable[[str, object], None]) -> None:
     """In an LMS of 200,000 users, reads go by its indexes, and the hundredth page looks at no more than the first."""
     lms.course()

@@ -32,13 +32,8 @@ WHERE program_uuid IN ('{PROGRAM}', '{OTHER_PROGRAM}');
 """
 
 
-@pytest.mark.parametrize(
-    "is_analyzed",
-    [
-        "never",
-        *(pytest.param(when, marks=pytest.mark.slow) for when in ("when it was empty", "before anybody was linked")),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("is_analyzed", ["never", "when it was empty", "before anybody was linked"])
 def test_a_second_large_batch_in_a_new_lms(lms: Lms, is_analyzed: str) -> None:
     """Large batches take seconds, even where the statistics say that programs are small and courses nearly empty."""
     load_sample_roster(lms)
@@ -111,7 +106,10 @@ READS: dict[str, Callable[[Lms], object]] = {
 }
 
 
-@pytest.mark.parametrize("is_analyzed", ["never", "when it was empty", "when it was small"])
+@pytest.mark.parametrize(
+    "is_analyzed",
+    ["never", *(pytest.param(when, marks=pytest.mark.slow) for when in ("when it was empty", "when it was small"))],
+)
 def test_reading_in_a_new_lms(lms: Lms, plans: list[Plan], is_analyzed: str) -> None:
     """With old statistics or none, no read looks at more than twice the blocks that it looks at with new ones."""
     lms.run("ANALYZE" if is_analyzed == "when it was empty" else "")

@@ -6,6 +6,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from local.lms import Lms
 from tests.stack.artifact import Artifact
 from tests.stack.stack import ROOT
@@ -52,6 +54,7 @@ def test_layer_holds_what_it_should(artifact: Artifact) -> None:
     assert list((artifact.layer / "python/pg8000/__pycache__").glob("native.cpython-313.pyc"))
 
 
+@pytest.mark.slow
 def test_layer_is_built_without_python_too(tmp_path: Path) -> None:
     """Without a Python 3.13 on the machine the layer is the same but for the bytecode."""
     command = [

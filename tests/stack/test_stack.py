@@ -165,6 +165,7 @@ def test_dashboard(create: Create) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_dashboard_beside_an_existing_database(create: Create) -> None:
     """A database that the stack does not own is not on its dashboard."""
     create(**_network(), DatabaseHost="db.lms.example", DatabaseResourceId="db-ABC")
@@ -173,6 +174,7 @@ def test_dashboard_beside_an_existing_database(create: Create) -> None:
     assert "Database" not in [widget["properties"]["title"] for widget in widgets]
 
 
+@pytest.mark.slow
 def test_lists_take_spaces(create: Create) -> None:
     """A space after the comma in a list of subnets does no harm."""
     network = _network()
@@ -183,6 +185,7 @@ def test_lists_take_spaces(create: Create) -> None:
     assert function["VpcConfig"]["SubnetIds"] == subnets
 
 
+@pytest.mark.slow
 def test_zones_can_be_chosen(create: Create) -> None:
     """The stack's own subnets are in the zones that a parameter names, or in the region's first two."""
     create(AvailabilityZones=f"{REGION}b, {REGION}c")
@@ -190,6 +193,7 @@ def test_zones_can_be_chosen(create: Create) -> None:
     assert sorted(subnet["AvailabilityZone"] for subnet in subnets) == [f"{REGION}b", f"{REGION}c"]
 
 
+@pytest.mark.slow
 def test_the_proxy_has_a_port_of_its_own(create: Create) -> None:
     """Whatever the port of the stack's own database is, the function reaches the proxy on 5432."""
     functions = create(DatabasePort="6000")
@@ -197,6 +201,7 @@ def test_the_proxy_has_a_port_of_its_own(create: Create) -> None:
     assert _environment(functions["pl-migrate"])["PGPORT"] == "6000"
 
 
+@pytest.mark.slow
 def test_an_existing_database_keeps_its_port(create: Create) -> None:
     """The function reaches an existing database on the port that a parameter gives."""
     functions = create(**_network(), DatabaseHost="db.lms.example", DatabasePort="6000", DatabaseResourceId="db-ABC")
