@@ -152,9 +152,11 @@ def administrator(server: dict[str, str], worker_id: str) -> Iterator[Callable[[
 
 
 @pytest.fixture(scope="session")
-def worker_database(administrator: Callable[[str], list[list[Any]]], worker_id: str) -> Database:
+def worker_database(administrator: Callable[[str], list[list[Any]]], worker_id: str) -> Iterator[Database]:
     """The worker's database, for one test after the other."""
-    return Database(f"{CLONE}_{worker_id}", f"{TEMPLATE}_{worker_id}", administrator)
+    database = Database(f"{CLONE}_{worker_id}", f"{TEMPLATE}_{worker_id}", administrator)
+    yield database
+    database.close()
 
 
 @pytest.fixture(scope="session")
@@ -182,11 +184,11 @@ def lms(
     for variable, value in (server | {"PGDATABASE": worker_database.name}).items():
         monkeypatch.setenv(variable, value)
     forget_connection()
-    with worker_database.open() as connection:
-        role = {"PGUSER": f"{SERVICE_ROLE}_{worker_id}", "PGPASSWORD": PASSWORD}
-        for variable, value in (role | way).items():
-            monkeypatch.setenv(variable, value)
-        yield Lms(connection)
+    connection = worker_database.open()
+    role = {"PGUSER": f"{SERVICE_ROLE}_{worker_id}", "PGPASSWORD": PASSWORD}
+    for variable, value in (role | way).items():
+        monkeypatch.setenv(variable, value)
+    yield Lms(connection)
     forget_connection()
 
 

@@ -1,13 +1,13 @@
 """A database of its own for each test: cloned from a template, or emptied if the test before it left only rows."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection
 
-from program_enrollments import ProgramEnrollmentsError, connect
+from program_enrollments import connect
 from program_enrollments.postgres.session import close
 
 # More than this is not worth emptying, and would slow down the tests to come.
@@ -30,9 +30,16 @@ SELECT 'SET session_replication_role = replica;'
     || 'RESET session_replication_role; SELECT setval(seqrelid, seqstart, false) FROM pg_sequence'
 FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
 """
+# PostgreSQL's own way to wait for their end goes in steps of 100 ms.
 END_OTHERS = """
-SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-WHERE datname = current_database() AND pid != pg_backend_pid()
+DO $$ BEGIN
+    WHILE EXISTS (
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid != pg_backend_pid()
+    ) LOOP
+        PERFORM pg_sleep(0.001), pg_stat_clear_snapshot();
+    END LOOP;
+END $$
 """
 BYTES = "SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
 SETTINGS = (
@@ -42,30 +49,48 @@ SETTINGS = (
 
 @dataclass
 class Database:
-    """A test worker's database, which the superuser's PG* variables name."""
+    """A test worker's database, which the superuser's PG* variables name, and the session in it that all tests share.
+
+    A session that was used before knows the catalogs, which costs a new one longer than most tests take.
+    """
 
     name: str
     template: str
     administrator: Callable[[str], list[list[Any]]]
+    session: Connection | None = field(default=None, init=False)
+    catalogs: str = field(default="", init=False)
     version: object = field(default=None, init=False)
+    delete_all: str = field(default="", init=False)
 
     def open(self) -> Connection:
-        """Connect to it when it is as the template is, and nobody else is connected."""
-        with suppress(ProgramEnrollmentsError):
-            connection = connect()
-            if self._is_emptied(connection):
-                return connection
-            close(connection)
+        """The session, as new, in the database as the template is; nobody else is connected to it."""
+        if self.session and self._is_emptied(self.session):
+            return self.session
+        self.close()
         self._clone()
-        connection = connect()
-        self.version = self.version or _version(connection)
-        return connection
+        self.session = connect()
+        if not self.version:
+            [[self.catalogs]] = self.session.run(CATALOGS)
+            [[self.delete_all]] = self.session.run(DELETE_ALL)
+            self.version = self._version(self.session)
+        return self.session
 
-    def _is_emptied(self, connection: Connection) -> bool:
-        connection.run(END_OTHERS)
-        if connection.run(BYTES)[0][0] > MOST_BYTES or _version(connection) != self.version:
+    def close(self) -> None:
+        """End the session, which may be broken."""
+        if self.session:
+            close(self.session)
+            self.session = None
+
+    def _is_emptied(self, session: Connection) -> bool:
+        try:
+            session.run("ROLLBACK")
+            session.run("DISCARD ALL")
+            session.run(END_OTHERS)
+            if session.run(BYTES)[0][0] > MOST_BYTES or self._version(session) != self.version:
+                return False
+            session.run(self.delete_all)
+        except (DatabaseError, InterfaceError, OSError):
             return False
-        connection.run(connection.run(DELETE_ALL)[0][0])
         return True
 
     def _clone(self) -> None:
@@ -74,7 +99,5 @@ class Database:
         self.administrator(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
         self.administrator(f"CREATE DATABASE {self.name} TEMPLATE {self.template} {strategy}")
 
-
-def _version(connection: Connection) -> list[list[Any]]:
-    [[catalogs]] = connection.run(CATALOGS)
-    return list(connection.run(f"SELECT sum(version), ({SETTINGS}) FROM ({catalogs}) AS each_catalog"))
+    def _version(self, session: Connection) -> list[list[Any]]:
+        return list(session.run(f"SELECT sum(version), ({SETTINGS}) FROM ({self.catalogs}) AS each_catalog"))
