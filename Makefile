@@ -4,6 +4,8 @@
 export PYTHONPATH := functions/link:functions/roster:layers/core:cli
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= eu-west-1
+# Containers for Python set it, and each process would compile all that it imports again.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON := .venv/bin/python
 EVENT := events/direct-link.json
