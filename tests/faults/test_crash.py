@@ -37,7 +37,7 @@ def test_a_killed_server_holds_a_batch_whole_or_not_at_all(
     with connect() as connection:
         batch = load_large_batch(Lms(connection), 2_000)
     seconds = _seconds_for(batch)
-    kills = rounds(2, 100)
+    kills = rounds(1, 100)
     seen: Counter[str] = Counter()
     for number in range(kills):
         with connect() as connection:

@@ -37,7 +37,7 @@ FAULTS = {
     },
 }
 # A cut line, a session that is ended and an error, in batches of different kinds.
-QUICK = {("clean", CUT_AFTER), ("ignoring case", "terminated"), ("clean", "deadlock")}
+QUICK = {("clean", CUT_AFTER), ("clean", "terminated"), ("dry run", "deadlock")}
 OUT_OF_TIME = {"cancelled", "lock time-out"}
 LOGIN, FEWEST_MESSAGES, MOST_MESSAGES = 1, 11, 22
 

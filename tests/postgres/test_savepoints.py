@@ -109,7 +109,7 @@ def test_parts_change_nothing(lms: Lms, session: Session, size: int, together: i
     assert written.reported == [number for number in range(0, size, 10) if number not in refused]
 
 
-@pytest.mark.parametrize("together", [0, 30])
+@pytest.mark.parametrize("together", [30, pytest.param(0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("sqlstate", "kind"),
     [

@@ -31,9 +31,9 @@ def fail_with(lms: Lms, sqlstate: str) -> None:
     ("sqlstate", "kind", "message"),
     [
         ("55P03", LinkingUnavailable, OUT_OF_TIME),
-        ("57014", LinkingUnavailable, OUT_OF_TIME),
+        pytest.param("57014", LinkingUnavailable, OUT_OF_TIME, marks=pytest.mark.slow),
         ("40001", LinkingUnavailable, OUT_OF_TIME),
-        ("40P01", LinkingUnavailable, OUT_OF_TIME),
+        pytest.param("40P01", LinkingUnavailable, OUT_OF_TIME, marks=pytest.mark.slow),
         ("08006", ConnectionLost, "first line"),
         ("25006", ConnectionLost, "first line: look at PGHOST, which leads to a server that only reads"),
         ("53200", ConnectionLost, "first line"),

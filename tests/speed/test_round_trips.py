@@ -40,7 +40,7 @@ def link(roster: Roster, **options: bool) -> int:
     return int(lambda_handler(request, invocation())["linked"])
 
 
-@pytest.mark.parametrize("size", [10, 1_000, 10_000])
+@pytest.mark.parametrize("size", [10, 1_000, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_a_clean_batch_takes_ten_round_trips(lms: Lms, wire: Proxy, size: int) -> None:
     """A batch of clean keys takes ten round trips, whatever its size, and one subtransaction."""
     roster = add_roster(lms, size)

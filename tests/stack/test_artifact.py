@@ -13,6 +13,9 @@ from tests.stack.artifact import Artifact
 from tests.stack.stack import ROOT
 from tests.support import load_event
 
+# One worker builds it, and the other does something else.
+pytestmark = pytest.mark.xdist_group("artifact")
+
 MEGABYTE = 1_000_000
 
 

@@ -221,6 +221,7 @@ def test_named_callers_may_invoke(create: Create) -> None:
     ]
 
 
+@pytest.mark.xdist_group("artifact")
 def test_created_function_links(create: Create, artifact: Artifact, lms: Lms) -> None:
     """The handler that the stack names, with the environment that it gives, links once it reaches a database."""
     function = create()["pl-link"]
