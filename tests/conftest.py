@@ -36,6 +36,8 @@ TEMPLATE = "program_linking_template"
 CLONE = "program_linking_test"
 SERVICE_ROLE = "program_linking_service"
 PASSWORD = "not a secret"  # noqa: S105 - it is none
+# So many cases of a test are run before each commit.
+FEW = 4
 # What a test needs by way of a fixture, and the marker that says so.
 NEEDS = {"chromium": pytest.mark.browser, "built": pytest.mark.builds}
 
@@ -74,6 +76,20 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark a test by what it needs."""
     for fixture in NEEDS.keys() & set(getattr(item, "fixturenames", ())):
         item.add_marker(NEEDS[fixture])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test` leaves out: of a test with many cases it runs a few, from the first to the last."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if not item.get_closest_marker("slow"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for each in cases.values():
+        few = {round(number * (len(each) - 1) / (FEW - 1)) for number in range(FEW)}
+        for number, item in enumerate(each):
+            if len(each) > FEW and number not in few:
+                item.add_marker(pytest.mark.more)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -186,6 +186,7 @@ def test_the_command_serves_until_it_is_interrupted(gateway: str) -> None:
         assert "Traceback" not in process.stderr.read()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_browser_links_through_it(page: Page, lms: Lms, chromium: Browser) -> None:
     """A browser opens the printed address, and checks and links as on the API's own page, also after a reload."""

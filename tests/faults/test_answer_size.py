@@ -129,6 +129,7 @@ def test_many_spellings_fit(lms: Lms, record_property: Callable[[str, object], N
     record_property("figures", f"{count:,} keys: {size:,} bytes")
 
 
+@pytest.mark.slow
 def test_long_refusals_fit(lms: Lms, record_property: Callable[[str, object], None]) -> None:
     """A server that says much about each of 2,000 keys is answered for in less than 6 MB."""
     keys = keys_of("a", 20, 2_000)

@@ -36,8 +36,8 @@ FAULTS = {
         }.items()
     },
 }
-# A cut line, a session that is ended and an error, in batches of different kinds.
-QUICK = {("clean", CUT_AFTER), ("clean", "terminated"), ("dry run", "deadlock")}
+# A cut line and an error, in batches of different kinds.
+QUICK = {("clean", CUT_AFTER), ("dry run", "deadlock")}
 OUT_OF_TIME = {"cancelled", "lock time-out"}
 LOGIN, FEWEST_MESSAGES, MOST_MESSAGES = 1, 11, 22
 

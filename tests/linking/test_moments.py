@@ -117,7 +117,7 @@ CHANGES = {
     ],
 }
 
-QUICK = {"accounts", "its courses", "roles"}
+QUICK = {"accounts", "roles"}
 
 
 def build(lms: Lms, *, is_held: bool) -> None:

@@ -45,6 +45,7 @@ def test_a_request_is_a_line(run: Callable[..., Service], sign: signal.Signals) 
     log.unlink()
 
 
+@pytest.mark.slow
 def test_a_caller_who_leaves_is_no_traceback(run: Callable[..., Service]) -> None:
     """A connection that is cut in the middle of a request leaves nothing at the terminal."""
     service = run()

@@ -65,6 +65,7 @@ def test_the_largest_answers_fit(lms: Lms, character: str) -> None:
         assert size_of(answer) < STATE_BYTES
 
 
+@pytest.mark.slow
 def test_the_largest_messages_fit(lms: Lms) -> None:
     """With short keys, the holder's username and a course's key are what an answer is made of; it fits into a state."""
     holder = lms.user("h" * LONGEST_USERNAME)

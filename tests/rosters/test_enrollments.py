@@ -254,6 +254,7 @@ def size_of(value: object) -> int:
     return max(len(json.dumps(value, ensure_ascii=ascii_only).encode()) for ascii_only in (True, False))
 
 
+@pytest.mark.slow
 @given(world=worlds, rows=course_rows.filter(bool), largest=st.integers(100, 400))
 def test_cutting_changes_nothing(rosters: Machine, lms: Lms, world: World, rows: list[CourseRow], largest: int) -> None:
     """However a roster is cut, statuses and tables are those of a single batch."""

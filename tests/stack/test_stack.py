@@ -113,7 +113,12 @@ def test_stack_with_its_own_database(create: Create) -> None:
             ("true", ""),
             ("rds-db:connect", f"arn:aws:rds-db:{REGION}:123456789012:dbuser:db-ABC/program_linking"),
         ),
-        ({"DatabaseSecretArn": SECRET_ARN}, ("false", SECRET_ARN), ("secretsmanager:GetSecretValue", SECRET_ARN)),
+        pytest.param(
+            {"DatabaseSecretArn": SECRET_ARN},
+            ("false", SECRET_ARN),
+            ("secretsmanager:GetSecretValue", SECRET_ARN),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_stack_on_an_existing_database(
@@ -221,6 +226,7 @@ def test_named_callers_may_invoke(create: Create) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("artifact")
 def test_created_function_links(create: Create, artifact: Artifact, lms: Lms) -> None:
     """The handler that the stack names, with the environment that it gives, links once it reaches a database."""

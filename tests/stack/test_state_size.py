@@ -11,7 +11,9 @@ STATE_BYTES = 256 * 1024
 ABOUT_THE_INVOCATION_BYTES = 2_000  # what Step Functions puts beside the payload until `Output` takes it out
 
 
-@pytest.mark.parametrize(("keys", "key_length", "username_length"), [(250, 255, 150), (1_000, 36, 30)])
+@pytest.mark.parametrize(
+    ("keys", "key_length", "username_length"), [(250, 255, 150), pytest.param(1_000, 36, 30, marks=pytest.mark.slow)]
+)
 def test_answers_fit_into_a_state(lms: Lms, invoke: Invoke, keys: int, key_length: int, username_length: int) -> None:
     """The largest answer to as many keys as the page names fits: every key is held by an account with a long name."""
     lms.user("alice")
