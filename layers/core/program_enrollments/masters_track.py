@@ -11,8 +11,7 @@ class KeptEnrollment(NamedTuple):
     mode: str
 
 
-ENTER = """
-    WITH
+ENTERED = """
     entered AS (
         INSERT INTO student_courseenrollment AS met (created, is_active, mode, course_id, user_id)
         SELECT (SELECT clock_timestamp()), track.is_active, 'masters', track.course_key, track.user_id
@@ -23,17 +22,20 @@ ENTER = """
         AND (met.mode, met.is_active) <> (excluded.mode, excluded.is_active)
         RETURNING met.*, CASE WHEN met.xmax = 0 THEN '+' ELSE '~' END AS history_type
     )
+"""
+RECORD_ENTERED = """
     INSERT INTO student_courseenrollment_history
         (id, created, is_active, mode, course_id, user_id, history_id, history_date, history_type)
     SELECT id, created, is_active, mode, course_id, user_id, gen_random_uuid(), clock_timestamp(), history_type
-    FROM entered;
+    FROM entered
 """
 
 
-def enter(track: str) -> str:
-    """The statement that lets accounts enter: `track` is SQL with the columns user_id, course_key and is_active.
+def entered(track: str) -> str:
+    """What of a statement lets accounts enter: `track` is SQL with the columns user_id, course_key and is_active.
 
     What it selects is in (user, course) order, for that is the order of the locks. A row that the INSERT made has no
-    xmax; one that it met and changed has. History is stamped row by row, after the wait that each row may have cost.
+    xmax; one that it met and changed has. What it met and left is not in `entered`. History is stamped row by row,
+    after the wait that each row may have cost.
     """
-    return ENTER.replace("<track>", track)
+    return ENTERED.replace("<track>", track)

@@ -75,10 +75,10 @@ class Plan:
         alone: list[str] = []
         touched: set[int] = set()
         for key, writes in self.writes.items():
-            users = {write.user_id for write in writes if write.user_id is not None}
+            users = [write.user_id for write in writes if write.user_id is not None]
             if writes:
                 (together if touched.isdisjoint(users) else alone).append(key)
-            touched |= users
+            touched.update(users)
         return together, alone
 
 
@@ -95,14 +95,14 @@ class Reading:
     elsewhere: Mapping[str, ActiveElsewhere] = field(default_factory=dict)
     identities: Mapping[str, int] = field(default_factory=dict)
 
-    def of(self, row: ProgramRow | CourseRow) -> list[Enrollment]:
+    def of(self, row: ProgramRow | CourseRow) -> Sequence[Enrollment]:
         """The enrollments that a row is about: those with its exact key if there are any, else all alike."""
-        alike = [
-            enrollment
-            for enrollment in self.enrollments.get(caseless(row.student_key), ())
-            if row.curriculum_uuid in {None, enrollment.curriculum_uuid}
-        ]
-        return [enrollment for enrollment in alike if enrollment.external_user_key == row.student_key] or alike
+        alike = self.enrollments.get(caseless(row.student_key), ())
+        if row.curriculum_uuid is not None:
+            alike = [enrollment for enrollment in alike if enrollment.curriculum_uuid == row.curriculum_uuid]
+        if len(alike) > 1:
+            return [enrollment for enrollment in alike if enrollment.external_user_key == row.student_key] or alike
+        return alike
 
 
 def plan_program(rows: Sequence[ProgramRow], reading: Reading, *, create: bool, update: bool) -> Plan:
@@ -117,7 +117,11 @@ def plan_program(rows: Sequence[ProgramRow], reading: Reading, *, create: bool, 
         plan.statuses[row.student_key] = verdict or row.status
         if verdict is None:
             plan.writes[row.student_key] = (
-                [ProgramWrite(*it)._replace(status=row.status) for it in found if it.status != row.status]
+                [
+                    ProgramWrite(it.id, it.external_user_key, it.curriculum_uuid, row.status, it.user_id)
+                    for it in found
+                    if it.status != row.status
+                ]
                 if found
                 else [_new_enrollment(row, reading)]
             )
@@ -175,11 +179,11 @@ def _repeated(rows: Iterable[ProgramRow | CourseRow]) -> set[str]:
 
 def _is_ambiguous(found: Sequence[Enrollment]) -> bool:
     """Whether the enrollments are of several keys that differ only in case, so that nobody knows whose are meant."""
-    return len({enrollment.external_user_key for enrollment in found}) > 1
+    return len(found) > 1 and len({enrollment.external_user_key for enrollment in found}) > 1
 
 
 def _in_the_way(row: CourseRow, found: Sequence[Enrollment], reading: Reading) -> list[ActiveElsewhere]:
-    if row.status != "active":
+    if row.status != "active" or not reading.elsewhere:
         return []
     spellings = {row.student_key, *(enrollment.external_user_key for enrollment in found)}
     return [reading.elsewhere[spelling] for spelling in sorted(spellings) if spelling in reading.elsewhere]

@@ -1,10 +1,10 @@
 """The SQL of enrolling: constant scripts, which read what a batch is about from settings of its transaction.
 
 Those are `enrolling.program_uuid`, `enrolling.course_key` and `enrolling.student_keys` (a JSON list). What is written
-under savepoints gets `items`, each the JSON list of one key's writes.
+under savepoints gets `items`, each the JSON list of one key's writes, and each write the list of its fields.
 """
 
-from program_enrollments.masters_track import enter
+from program_enrollments.masters_track import RECORD_ENTERED, entered
 
 # The rule that a key is in a program and curriculum once.
 KEY_CONSTRAINT = "program_enrollments_prog_external_user_key_progra_ec52a567_uniq"
@@ -18,69 +18,56 @@ SELECT
 """
 
 # Writers of one program go one after the other: no key comes into it twice, in whatever spelling.
-# The enrollments are locked in id order, by a statement of its own: in READ COMMITTED only a later one sees what the
-# wait was for. IS TRUE keeps the planner from making a join of what has to be a hashed look-up.
+# The enrollments are locked in id order, and are what they are after the wait. `+ 0` keeps the planner from walking
+# all programs in that order, and IS TRUE from making a join of what has to be a hashed look-up.
 FIND_AND_LOCK = """
 SELECT pg_advisory_xact_lock(
     hashtextextended('enrolling ' || current_setting('enrolling.program_uuid'), 0)
 );
 
-SELECT set_config('enrolling.found', coalesce(array_agg(id ORDER BY id), '{}')::text, true)
-FROM program_enrollments_programenrollment
-WHERE program_uuid = current_setting('enrolling.program_uuid')::uuid
-AND (lower(external_user_key) IN (
-    SELECT lower(student_key)
-    FROM json_array_elements_text(current_setting('enrolling.student_keys')::json) AS sent (student_key)
-)) IS TRUE;
-
-SELECT count(*) FROM (
-    SELECT FROM unnest(current_setting('enrolling.found')::integer[]) AS found (id)
-    JOIN program_enrollments_programenrollment AS enrollment ON enrollment.id = found.id
-    ORDER BY enrollment.id
-    FOR UPDATE OF enrollment
-) AS locked;
+SELECT
+    set_config('enrolling.found', coalesce(array_agg(id), '{}')::text, true),
+    set_config('enrolling.spellings', coalesce(json_agg(external_user_key), '[]')::text, true),
+    set_config('enrolling.enrollments', coalesce(json_agg(json_build_array(
+        id, external_user_key, curriculum_uuid, status, user_id
+    )), '[]')::text, true)
+FROM (
+    SELECT *
+    FROM program_enrollments_programenrollment
+    WHERE program_uuid = current_setting('enrolling.program_uuid')::uuid
+    AND (lower(external_user_key) IN (
+        SELECT lower(student_key)
+        FROM json_array_elements_text(current_setting('enrolling.student_keys')::json) AS sent (student_key)
+    )) IS TRUE
+    ORDER BY id + 0
+    FOR UPDATE
+) AS enrollment;
 """
 
-READ_PROGRAM = """
-SELECT json_build_object('enrollments', (
-    SELECT json_agg(json_build_array(
-        enrollment.id, external_user_key, curriculum_uuid, status, user_id
-    ) ORDER BY enrollment.id)
-    FROM unnest(current_setting('enrolling.found')::integer[]) AS found (id)
-    JOIN program_enrollments_programenrollment AS enrollment ON enrollment.id = found.id
-))
-"""
+READ_PROGRAM = "SELECT json_build_object('enrollments', current_setting('enrolling.enrollments')::json)"
 
+# By a statement after the one that locks: in READ COMMITTED only a later one sees what the wait was for.
 # A key is active elsewhere as it is spelt in the request or in the program: there is no index that ignores case.
 READ_COURSE = """
 WITH
-enrollment AS MATERIALIZED (
-    SELECT enrollment.*
-    FROM unnest(current_setting('enrolling.found')::integer[]) AS found (id)
-    JOIN program_enrollments_programenrollment AS enrollment ON enrollment.id = found.id
-),
 spelling AS MATERIALIZED (
     SELECT json_array_elements_text(current_setting('enrolling.student_keys')::json) AS external_user_key
     UNION
-    SELECT external_user_key FROM enrollment
+    SELECT json_array_elements_text(current_setting('enrolling.spellings')::json)
 )
 SELECT json_build_object(
     'course_exists', EXISTS (
         SELECT FROM course_overviews_courseoverview WHERE id = current_setting('enrolling.course_key')
     ),
-    'enrollments', (
-        SELECT json_agg(json_build_array(id, external_user_key, curriculum_uuid, status, user_id) ORDER BY id)
-        FROM enrollment
-    ),
+    'enrollments', current_setting('enrolling.enrollments')::json,
     'courses', (
         SELECT json_agg(json_build_array(course.id, program_enrollment_id, course.status, course_enrollment_id))
-        FROM enrollment
+        FROM unnest(current_setting('enrolling.found')::integer[]) AS found (id)
         CROSS JOIN LATERAL (
             SELECT * FROM program_enrollments_programcourseenrollment
-            WHERE program_enrollment_id = enrollment.id
+            WHERE program_enrollment_id = found.id AND course_key = current_setting('enrolling.course_key')
             OFFSET 0
         ) AS course
-        WHERE course.course_key = current_setting('enrolling.course_key')
     ),
     'elsewhere', (
         SELECT json_agg(json_build_array(spelling.external_user_key, course.id, other.program_uuid) ORDER BY course.id)
@@ -93,11 +80,10 @@ SELECT json_build_object(
         ) AS other
         CROSS JOIN LATERAL (
             SELECT * FROM program_enrollments_programcourseenrollment
-            WHERE program_enrollment_id = other.id
+            WHERE program_enrollment_id = other.id AND course_key = current_setting('enrolling.course_key')
             OFFSET 0
         ) AS course
-        WHERE other.program_uuid <> current_setting('enrolling.program_uuid')::uuid
-        AND course.course_key = current_setting('enrolling.course_key') AND course.status = 'active'
+        WHERE other.program_uuid <> current_setting('enrolling.program_uuid')::uuid AND course.status = 'active'
     )
 )
 """
@@ -116,20 +102,45 @@ FROM (
 ) AS identity
 """
 
-# All that has to be written, taken out of the items once.
-BEGIN_WRITES = """
+# The fields of all writes, taken out of the items once: a column of each, for `unnest`.
+PROGRAM_WRITES = """
 DECLARE
-    writes CONSTANT jsonb := (SELECT jsonb_agg(write) FROM unnest(items) AS item, jsonb_array_elements(item) AS write);
+    ids integer[];
+    keys text[];
+    curricula uuid[];
+    statuses text[];
+    users integer[];
 BEGIN
+    SELECT
+        array_agg((write ->> 0)::integer), array_agg(write ->> 1), array_agg((write ->> 2)::uuid),
+        array_agg(write ->> 3), array_agg((write ->> 4)::integer)
+    INTO ids, keys, curricula, statuses, users
+    FROM jsonb_path_query(to_jsonb(items), '$[*][*]') AS write;
+"""
+COURSE_WRITES = """
+DECLARE
+    ids integer[];
+    program_enrollments integer[];
+    users integer[];
+    statuses text[];
+    entering boolean[];
+    staff boolean[];
+    entered_ids jsonb;
+BEGIN
+    SELECT
+        array_agg((write ->> 0)::integer), array_agg((write ->> 1)::integer), array_agg((write ->> 2)::integer),
+        array_agg(write ->> 3), array_agg((write ->> 4)::boolean), array_agg((write ->> 5)::boolean)
+    INTO ids, program_enrollments, users, statuses, entering, staff
+    FROM jsonb_path_query(to_jsonb(items), '$[*][*]') AS write;
 """
 END_WRITES = "END;"
 
 PROGRAM_ENROLLMENTS = """
 WITH
 write AS MATERIALIZED (
-    SELECT * FROM jsonb_to_recordset(writes) AS write (
-        id integer, external_user_key text, curriculum_uuid uuid, status text, user_id integer
-    )
+    SELECT *
+    FROM unnest(ids, keys, curricula, statuses, users)
+        AS write (id, external_user_key, curriculum_uuid, status, user_id)
 ),
 created AS (
     INSERT INTO program_enrollments_programenrollment
@@ -158,24 +169,21 @@ ORDER BY id;
 """
 
 # Accounts enter the master's track as linking lets them; the course enrollments of the others follow a changed status.
-ENTER_COURSE = enter("""
+TRACK = """
             SELECT DISTINCT write.user_id, current_setting('enrolling.course_key') AS course_key,
                 write.status = 'active' AS is_active
-            FROM jsonb_to_recordset(writes) AS write (user_id integer, status text, enters boolean)
+            FROM unnest(users, statuses, entering) AS write (user_id, status, enters)
             WHERE write.enters
             ORDER BY write.user_id
-""")
+"""
+COLLECT_ENTERED = "SELECT jsonb_object_agg(user_id, id) INTO entered_ids FROM entered"
+ENTER_COURSE = f"WITH {entered(TRACK)}, recorded AS ({RECORD_ENTERED}) {COLLECT_ENTERED};"
 
 FOLLOW_STATUS = """
 WITH
-write AS MATERIALIZED (
-    SELECT * FROM jsonb_to_recordset(writes) AS write (
-        id integer, status text, enters boolean
-    )
-),
 changed AS MATERIALIZED (
     SELECT DISTINCT course.course_enrollment_id, write.status = 'active' AS is_active
-    FROM write
+    FROM unnest(ids, statuses, entering) AS write (id, status, enters)
     CROSS JOIN LATERAL (
         SELECT status, course_enrollment_id
         FROM program_enrollments_programcourseenrollment
@@ -200,15 +208,18 @@ FROM followed;
 COURSE_ENROLLMENTS = """
 WITH
 write AS MATERIALIZED (
-    SELECT write.*, course_enrollment.id AS course_enrollment_id
-    FROM jsonb_to_recordset(writes) AS write (
-        id integer, program_enrollment_id integer, user_id integer, status text, enters boolean
-    )
+    SELECT write.*, coalesce(entered_id, met.id) AS course_enrollment_id, met.mode
+    FROM (
+        SELECT *, CASE WHEN enters THEN (entered_ids ->> user_id::text)::integer END AS entered_id
+        FROM unnest(ids, program_enrollments, users, statuses, entering)
+            AS write (id, program_enrollment_id, user_id, status, enters)
+    ) AS write
     LEFT JOIN LATERAL (
-        SELECT id FROM student_courseenrollment
-        WHERE write.enters AND user_id = write.user_id AND course_id || '' = current_setting('enrolling.course_key')
+        SELECT id, mode FROM student_courseenrollment
+        WHERE write.enters AND write.entered_id IS NULL
+        AND user_id = write.user_id AND course_id || '' = current_setting('enrolling.course_key')
         OFFSET 0
-    ) AS course_enrollment ON true
+    ) AS met ON true
 ),
 created AS (
     INSERT INTO program_enrollments_programcourseenrollment
@@ -229,21 +240,29 @@ changed AS (
     FROM write
     WHERE course.id = write.id AND (course.status <> write.status OR write.enters)
     RETURNING course.*
+),
+recorded AS (
+    INSERT INTO program_enrollments_historicalprogramcourseenrollment (
+        id, created, modified, course_key, status, course_enrollment_id, program_enrollment_id,
+        history_date, history_type
+    )
+    SELECT
+        id, created, modified, course_key, status, course_enrollment_id, program_enrollment_id,
+        clock_timestamp(), type
+    FROM (SELECT *, '+' AS type FROM created UNION ALL SELECT *, '~' FROM changed) AS written
+    ORDER BY id
 )
-INSERT INTO program_enrollments_historicalprogramcourseenrollment (
-    id, created, modified, course_key, status, course_enrollment_id, program_enrollment_id, history_date, history_type
-)
-SELECT
-    id, created, modified, course_key, status, course_enrollment_id, program_enrollment_id, clock_timestamp(), type
-FROM (SELECT *, '+' AS type FROM created UNION ALL SELECT *, '~' FROM changed) AS written
-ORDER BY id;
+SELECT jsonb_agg(DISTINCT jsonb_build_array(
+    course_enrollment_id, current_setting('enrolling.course_key'), mode
+)) INTO reported
+FROM write
+WHERE mode <> 'masters';
 """
 
 # A role waits as an assignment while its key waits for an account, or its account is inactive. A course key without an
 # organization cannot become a role.
 STAFF = """
-IF current_setting('enrolling.org') = ''
-AND jsonb_path_exists(writes, '$[*] ? (@.course_staff == true)') THEN
+IF current_setting('enrolling.org') = '' AND true = ANY (staff) THEN
     RAISE EXCEPTION 'course key % names no organization', current_setting('enrolling.course_key')
         USING ERRCODE = 'not_null_violation';
 END IF;
@@ -251,17 +270,16 @@ END IF;
 WITH
 staff AS MATERIALIZED (
     SELECT course.id, course.course_key, write.user_id, write.course_staff, account.is_active IS TRUE AS is_active
-    FROM jsonb_to_recordset(writes) AS write (
-        program_enrollment_id integer, user_id integer, course_staff boolean
-    )
+    FROM unnest(program_enrollments, users, staff) AS write (program_enrollment_id, user_id, course_staff)
     CROSS JOIN LATERAL (
         SELECT id, course_key
         FROM program_enrollments_programcourseenrollment
         WHERE program_enrollment_id = write.program_enrollment_id
+        AND course_key = current_setting('enrolling.course_key')
         OFFSET 0
     ) AS course
     LEFT JOIN LATERAL (SELECT is_active FROM auth_user WHERE id = write.user_id OFFSET 0) AS account ON true
-    WHERE write.course_staff IS NOT NULL AND course.course_key = current_setting('enrolling.course_key')
+    WHERE write.course_staff IS NOT NULL
 ),
 given AS (
     INSERT INTO student_courseaccessrole (org, course_id, role, user_id)
@@ -289,20 +307,5 @@ WHERE assignment.enrollment_id = staff.id AND assignment.role || '' = 'staff'
 AND (staff.is_active OR NOT staff.course_staff);
 """
 
-KEPT = """
-reported := (
-    SELECT jsonb_agg(DISTINCT jsonb_build_array(
-        course_enrollment.id, course_enrollment.course_id, course_enrollment.mode
-    ))
-    FROM jsonb_to_recordset(writes) AS write (user_id integer, enters boolean)
-    CROSS JOIN LATERAL (
-        SELECT id, course_id, mode FROM student_courseenrollment
-        WHERE write.enters AND user_id = write.user_id AND course_id || '' = current_setting('enrolling.course_key')
-        OFFSET 0
-    ) AS course_enrollment
-    WHERE course_enrollment.mode <> 'masters'
-);
-"""
-
-WRITE_PROGRAM = BEGIN_WRITES + PROGRAM_ENROLLMENTS + END_WRITES
-WRITE_COURSE = BEGIN_WRITES + ENTER_COURSE + FOLLOW_STATUS + COURSE_ENROLLMENTS + STAFF + KEPT + END_WRITES
+WRITE_PROGRAM = PROGRAM_WRITES + PROGRAM_ENROLLMENTS + END_WRITES
+WRITE_COURSE = COURSE_WRITES + ENTER_COURSE + FOLLOW_STATUS + COURSE_ENROLLMENTS + STAFF + END_WRITES

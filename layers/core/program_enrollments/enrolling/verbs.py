@@ -214,8 +214,7 @@ def _write(session: Session, plan: Plan, statements: str, unheld: Unheld) -> Wri
     """Write what the plan says; a key whose writes the server refuses keeps nothing of them."""
     together, alone = ([key for key in group if key not in unheld] for group in plan.groups())
     keys = together + alone
-    items = [[write._asdict() for write in plan.writes[key]] for key in keys]
-    written = write_each(session, statements, items, together=len(together))
+    written = write_each(session, statements, [plan.writes[key] for key in keys], together=len(together))
     refused = {key: unheld[key] for key in plan.writes if key in unheld}
     refused |= {keys[position]: refusal for position, refusal in written.refusals.items()}
     if any(refusal.constraint == queries.KEY_CONSTRAINT for refusal in refused.values()):

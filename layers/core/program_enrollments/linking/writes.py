@@ -4,7 +4,7 @@ Every new value is computed from the row that is changed, as it is when its lock
 row, after the wait that each row may have cost.
 """
 
-from program_enrollments.masters_track import enter
+from program_enrollments.masters_track import RECORD_ENTERED, entered
 
 # Items are keys: a `user`, its `enrollments`, and those of them that are `relinked`, which lose another user first.
 # What is kept in a mode of its own is reported: the course enrollment's id, its course and its mode.
@@ -122,7 +122,8 @@ POINT = """
     WHERE mode <> 'masters';
 END;
 """
-LINK = CLAIM + enter(TRACK) + POINT
+ENTER = f"WITH {entered(TRACK)} {RECORD_ENTERED};"
+LINK = CLAIM + ENTER + POINT
 
 # Items are ids of assignments: pending course roles become roles, and go; inactive accounts keep theirs.
 # The org is the first part of a course key; a key without one cannot become a role.
