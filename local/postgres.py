@@ -13,7 +13,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from types import ModuleType
 
 SUPERUSER = "postgres"
 SYSTEM_USER = "embedded_postgres"
+FOLDER = "program-linking-cluster-"
 START_SECONDS = 30.0
 SOCKET_FOLDER_LENGTH = 90  # no longer path of a socket is possible
 # What a crash of the machine would lose is made again, so that nothing waits for the disk.
@@ -70,6 +71,7 @@ class Cluster:
             f"port={self.port}",
             f"listen_addresses={self.addresses}",
             f"unix_socket_directories={self.folder if len(str(self.folder)) < SOCKET_FOLDER_LENGTH else ''}",
+            "dynamic_shared_memory_type=mmap",  # in the cluster's folder, so that nothing of a killed server is left
             *self.settings,
         ]
         command = [str(self.binaries / "postgres"), "-D", str(self.folder / "data")]
@@ -115,25 +117,44 @@ def embedded_cluster(
     It trusts everybody on this machine; `rules` for its pg_hba.conf go before that. `binaries` are those of another
     PostgreSQL than the wheel's.
     """
-    folder = Path(tempfile.mkdtemp(prefix="program-linking-", dir=_place()))
-    cluster = Cluster(folder, free_port(), addresses, settings, binaries or _binaries())
-    try:
-        if (user := system_user()) is not None:
-            shutil.chown(folder, user)
-            _let_others_read(cluster.binaries.parent)
-            _let_others_through(folder)
-        cluster.initialize(rules)
-        cluster.start()
-        yield cluster
-    finally:
-        cluster.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    with _new_folder() as folder:
+        cluster = Cluster(folder, free_port(), addresses, settings, binaries or _binaries())
+        try:
+            if (user := system_user()) is not None:
+                shutil.chown(folder, user)
+                _let_others_read(cluster.binaries.parent)
+                _let_others_through(folder)
+            cluster.initialize(rules)
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.stop()
 
 
-def _place() -> Path | None:
+@contextmanager
+def _new_folder() -> Iterator[Path]:
+    """A new folder, removed at the end or, if this process is killed, before the next cluster gets its own.
+
+    Each has a lock while it is in use. A server whose folder is gone ends by itself within a minute.
+    """
+    place = _place()
+    with ExitStack() as in_use:
+        with _locked(place):
+            for abandoned in place.glob(f"{FOLDER}*"):
+                with suppress(OSError), _locked(abandoned, fcntl.LOCK_NB):
+                    shutil.rmtree(abandoned, ignore_errors=True)
+            folder = Path(tempfile.mkdtemp(prefix=FOLDER, dir=place))
+            in_use.enter_context(_locked(folder))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _place() -> Path:
     """Where a cluster's files go: TMPDIR if it is set, else memory if there is room, else where temporary files go."""
     has_room = "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
-    return MEMORY if has_room else None
+    return MEMORY if has_room else Path(tempfile.gettempdir())
 
 
 @cache
@@ -155,21 +176,21 @@ def system_user() -> str | None:
     """The account that PostgreSQL runs as instead of root, which it refuses; made if it is not there yet."""
     if os.geteuid() != 0:
         return None
-    with _machine_lock():
+    with _locked(Path("/etc")):  # one process at a time looks what the machine lacks, and adds it
         if SYSTEM_USER not in {account.pw_name for account in pwd.getpwall()}:
             _add_account(SYSTEM_USER)
     return SYSTEM_USER
 
 
 @contextmanager
-def _machine_lock() -> Iterator[None]:
-    """Let one process at a time look what the machine lacks and add it."""
-    folder = os.open("/etc", os.O_RDONLY)
+def _locked(folder: Path, options: int = 0) -> Iterator[None]:
+    """Have a folder's lock, which nobody else has then; with LOCK_NB, raise `OSError` if somebody has it."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | options)
         yield
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def _add_account(name: str) -> None:
