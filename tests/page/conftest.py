@@ -94,7 +94,10 @@ def tolerant_page(tolerant_tab: Page, url: str) -> Iterator[Page]:
 
 @contextmanager
 def opened(tab: Page, url: str) -> Iterator[None]:
-    """Open the page in a tab, and leave the tab as it was. The browser has the page's files of earlier tests."""
+    """Open the page in a tab, with the files that the browser kept; leave it for a document that does nothing.
+
+    That one is of the same origin: from about:blank a browser would go to the page in a new process, twice as slowly.
+    """
     tab.set_viewport_size({"width": 1100, "height": 900})
     tab.goto(url)
     try:
@@ -102,9 +105,9 @@ def opened(tab: Page, url: str) -> Iterator[None]:
         yield
     finally:
         tab.unroute_all()
-        tab.evaluate("sessionStorage.clear(); localStorage.clear()")
         tab.emulate_media(color_scheme="null")
-        tab.goto("about:blank")
+        tab.goto(f"{url}page/settings.json")
+        tab.evaluate("sessionStorage.clear(); localStorage.clear()")
 
 
 def _worth_a_look(message: ConsoleMessage) -> list[str]:

@@ -1,6 +1,6 @@
 """What a person does on the page, in few words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +11,8 @@ from link_function.page import _files
 from local.lms import PROGRAM
 
 type Ways = Sequence[tuple[int, Literal["light", "dark"]]]
+
+WAYS: Ways = [(1100, "light"), (360, "dark"), (1100, "dark"), (360, "light")]
 
 AXE = Path(__file__).parents[2] / ".tools/axe/node_modules/axe-core/axe.min.js"
 
@@ -63,14 +65,19 @@ def is_within_its_width(page: Page) -> bool:
     return bool(page.evaluate("document.scrollingElement.scrollWidth") <= 320)
 
 
-# In which widths and colours axe looks at the page: each of them in any run of the tests, each pair in the slow ones.
-in_each_way = pytest.mark.parametrize(
-    "ways",
-    [
-        pytest.param([(1100, "light"), (360, "dark")], id="wide and light, narrow and dark"),
-        pytest.param([(1100, "dark"), (360, "light")], id="wide and dark, narrow and light", marks=pytest.mark.slow),
-    ],
-)
+def each_way(views: Iterable[str]) -> pytest.MarkDecorator:
+    """Let axe look at each view wide and narrow, in light and in dark: but for the slow tests, at each in one way."""
+    return pytest.mark.parametrize(
+        ("view", "ways"),
+        [
+            pytest.param(view, ways, id=f"{view}, {name}", marks=marks)
+            for number, view in enumerate(views)
+            for name, ways, marks in (
+                ("in one way", [WAYS[number % len(WAYS)]], ()),
+                ("in the others", [*WAYS[: number % len(WAYS)], *WAYS[number % len(WAYS) + 1 :]], pytest.mark.slow),
+            )
+        ],
+    )
 
 
 def look(page: Page, ways: Ways) -> None:
@@ -80,7 +87,7 @@ def look(page: Page, ways: Ways) -> None:
 
 
 def barriers(page: Page, ways: Ways) -> list[tuple[str, list[str]]]:
-    """What axe finds on the page as it stands, in each of the widths and colours: each rule with the elements."""
+    """What axe finds on the page as it stands, in each of the ways: each rule with the elements."""
     if not AXE.exists():
         pytest.skip("axe-core is not installed: make test installs it with npm")
     page.evaluate(AXE.read_text(encoding="utf-8"))

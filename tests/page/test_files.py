@@ -2,7 +2,7 @@
 
 import base64
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 from playwright.sync_api import Page
@@ -159,11 +159,10 @@ async ([files, module, name, options]) => {
 
 
 @pytest.fixture
-def modules(tab: Page, address: str) -> Iterator[Page]:
+def modules(tab: Page, address: str) -> Page:
     """A document that may use the page's modules, and has nothing of its own."""
     tab.goto(f"{address}page/settings.json")
-    yield tab
-    tab.goto("about:blank")
+    return tab
 
 
 def module(name: str) -> str:

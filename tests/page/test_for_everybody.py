@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from local.lms import CURRICULUM, PROGRAM
 from local.roster import SAMPLE_REQUEST
-from tests.page.support import Ways, check, choose_program, go, in_each_way, look, serve_changed, summary
+from tests.page.support import Ways, check, choose_program, each_way, go, look, serve_changed, summary
 
 pytestmark = pytest.mark.browser
 
@@ -75,8 +75,7 @@ def short_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     serve_changed(monkeypatch, ("program.js", "PAGE_ROWS = 100", "PAGE_ROWS = 5"))
 
 
-@in_each_way
-@pytest.mark.parametrize("view", VIEWS)
+@each_way(VIEWS)
 def test_everybody_can_use_each_view(short_tables: None, tolerant_page: Page, view: str, ways: Ways) -> None:
     """No part of the page has a barrier that axe knows, and on a screen of 320 pixels each is within its width."""
     VIEWS[view](tolerant_page)

@@ -16,7 +16,7 @@ from functions.roster.app import lambda_handler as roster_handler
 from local.lms import PROGRAM, Lms
 from roster_function import bucket
 from tests.page.conftest import serving
-from tests.page.support import Ways, choose_program, go, in_each_way, look, serve_changed
+from tests.page.support import WAYS, Ways, choose_program, go, look, serve_changed
 from tests.rosters.conftest import cohort, rosters, small_requests  # noqa: F401 - fixtures
 from tests.rosters.support import BUCKET, Items, Machine, arrive, csv_of, drop, linked, pairs, put_event
 
@@ -229,7 +229,7 @@ def test_no_roster_with_that_id(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Rosters")
 
 
-@in_each_way
+@pytest.mark.parametrize("ways", [WAYS[:1], pytest.param(WAYS[1:], marks=pytest.mark.slow)])
 def test_everybody_can_use_rosters(tolerant_page: Page, rosters: Machine, ways: Ways) -> None:  # noqa: F811
     """The form, the list and each kind of roster have no barrier that axe knows, and fit a narrow screen."""
     page = tolerant_page

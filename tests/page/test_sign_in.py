@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from local.serve import Gateway
 from tests.page.cognito import CLIENT, LINK, READ, Pool, serve_pool
 from tests.page.conftest import serving
-from tests.page.support import Ways, check, in_each_way, look, summary
+from tests.page.support import Ways, check, each_way, look, summary
 
 pytestmark = pytest.mark.browser
 
@@ -191,8 +191,7 @@ VIEWS: dict[str, Callable[[Page, Pool], None]] = {
 }
 
 
-@in_each_way
-@pytest.mark.parametrize("view", VIEWS)
+@each_way(VIEWS)
 def test_everybody_can_sign_in(tolerant_page: Page, pool: Pool, view: str, ways: Ways) -> None:
     """The way to sign in, and what comes of it, have no barrier that axe knows, and fit a narrow screen."""
     VIEWS[view](tolerant_page, pool)
