@@ -87,6 +87,7 @@ def test_kept_modes_and_pending_roles_are_told(lms: Lms, link: Link) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own(lms: Lms, link_process: Start) -> None:
     """The command runs from the layer only, and writes in ASCII what its terminal's encoding lacks."""
     lms.user("zoë")

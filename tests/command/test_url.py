@@ -54,6 +54,7 @@ def test_the_service_takes_the_options(lms: Lms, link: Link, gateway: str) -> No
     assert lms.rows("program_enrollments_programenrollment", "id, user_id") == [[1, bob], [2, None]]
 
 
+@pytest.mark.slow
 def test_the_service_gets_halves_of_what_is_too_large(lms: Lms, link: Link, gateway: str, tmp_path: Path) -> None:
     """Keys whose answer might not fit into one are sent in several requests."""
     roster = tmp_path / "roster.csv"

@@ -148,6 +148,7 @@ def test_long_refusals_fit(lms: Lms, record_property: Callable[[str, object], No
     assert CURRICULUM not in answer["errors"][keys[0]]
 
 
+@pytest.mark.slow
 def test_long_messages_are_cut() -> None:
     """Where messages quote too much, each is cut short, and the answer is nearly as large as it may be."""
     errors = {f"{number:05}{'k' * 150}": "m" * 1_000 for number in range(10_000)}

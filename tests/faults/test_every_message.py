@@ -36,8 +36,7 @@ FAULTS = {
         }.items()
     },
 }
-# A cut line and an error, in batches of different kinds.
-QUICK = {("clean", CUT_AFTER), ("dry run", "deadlock")}
+QUICK = {("clean", CUT_AFTER), ("clean", "deadlock")}
 OUT_OF_TIME = {"cancelled", "lock time-out"}
 LOGIN, FEWEST_MESSAGES, MOST_MESSAGES = 1, 11, 22
 

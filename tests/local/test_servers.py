@@ -119,6 +119,7 @@ def test_another_word_than_own(start: Start, module: str) -> None:
     assert process.returncode == 1
 
 
+@pytest.mark.slow
 def test_run_in_an_empty_database_of_ones_own(edxapp: Connection, somebodys: Cluster) -> None:
     """The sample roster goes into an empty database, which is named; a second run finds its own rows, and goes on."""
     for _ in range(2):

@@ -88,6 +88,7 @@ def test_a_missing_setting_is_named(
         lambda_handler(master, invocation())
 
 
+@pytest.mark.slow
 def test_ends_before_the_invocation(own_database: Connection, master: dict[str, str]) -> None:
     """A migration that waits for a lock is given up before Lambda ends it, with nothing changed."""
     own_database.run(f"SELECT pg_advisory_lock({MIGRATION_LOCK})")

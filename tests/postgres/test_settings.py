@@ -260,7 +260,7 @@ print(json.dumps([name for name in ("boto3", "botocore.auth") if name in sys.mod
     [
         ({}, []),
         pytest.param({"DB_IAM_AUTH": "false", "DB_SECRET_ARN": ""}, [], marks=pytest.mark.slow),
-        ({"DB_IAM_AUTH": "true"}, ["botocore.auth"]),
+        pytest.param({"DB_IAM_AUTH": "true"}, ["botocore.auth"], marks=pytest.mark.slow),
         pytest.param({"DB_SECRET_ARN": "database"}, ["boto3", "botocore.auth"], marks=pytest.mark.slow),
     ],
 )

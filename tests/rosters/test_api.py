@@ -83,6 +83,7 @@ def test_the_form_has_limits(rosters: Machine) -> None:
     assert answer["upload"]["url"] == f"https://{BUCKET}.s3.eu-west-1.amazonaws.com/"
 
 
+@pytest.mark.slow
 def test_links_to_results_expire(rosters: Machine, cohort: Lms) -> None:
     """A roster that has ended has links to its results, which are good for an hour and save under their names."""
     arrive(drop(csv_of(pairs())))

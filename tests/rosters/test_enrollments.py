@@ -74,6 +74,7 @@ def test_places_in_a_course(rosters: Machine, cohort: Lms) -> None:
     assert failed[1:] == [["absent", "active", "Cy", "", "not-in-program", "The key is not in the program."]]
 
 
+@pytest.mark.slow
 def test_failed_lines_can_be_corrected_and_sent_again(rosters: Machine, cohort: Lms) -> None:
     """The failed lines are a roster again; what is as asked for already is written too, and a report is not doubled."""
     first = walked(rosters, lines(["key0", "key1"], wanted="gone"), update="true")
@@ -144,6 +145,7 @@ def test_a_roster_of_which_too_many_would_fail_is_held(
     assert statuses(cohort)["ended"] == ended
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_requests")
 def test_stopping_and_resuming(rosters: Machine, cohort: Lms) -> None:
     """A stop lets no further request start; resuming writes the rest, and nothing twice."""

@@ -60,6 +60,7 @@ def test_one_line(rosters: Machine, cohort: Lms) -> None:
     assert linked(cohort) == 1
 
 
+@pytest.mark.slow
 def test_the_same_file_twice(rosters: Machine, cohort: Lms) -> None:
     """Each version of an object is a roster of its own; what the first one linked is no failure in the second."""
     for _ in range(2):
@@ -73,6 +74,7 @@ def test_the_same_file_twice(rosters: Machine, cohort: Lms) -> None:
     assert result(second, "results.csv")[1][2:4] == ["already-linked", "already-linked"]
 
 
+@pytest.mark.slow
 def test_an_event_twice(rosters: Machine, cohort: Lms) -> None:
     """S3 may send an event twice: one roster is started, and nothing happens to one that has ended."""
     event = drop(csv_of(pairs()))
@@ -288,6 +290,7 @@ def keep_again(item: dict[str, Any]) -> None:
     step("keep", roster_id=item["roster_id"], kind="links", phase=item["phase"], batch=item["batch"], answer=answer)
 
 
+@pytest.mark.slow
 def test_what_the_machine_cannot_report(rosters: Machine, cohort: Lms) -> None:
     """A roster whose execution was stopped or broke down by itself is shown as such, and can be resumed."""
     for number, (ended, state) in enumerate([("ABORTED", "stopped"), ("FAILED", "failed"), ("TIMED_OUT", "failed")]):

@@ -74,6 +74,7 @@ def test_layer_is_built_without_python_too(tmp_path: Path) -> None:
     assert not list((tmp_path / "layer").rglob("*.pyc"))
 
 
+@pytest.mark.slow
 def test_artifact_answers(artifact: Artifact) -> None:
     """Nothing but the artifact is needed to answer a request that asks for nothing, and to show the documentation."""
     assert artifact.invoke("LinkFunction", load_event("direct-link") | {"external_keys_to_usernames": {}}, {}) == {
@@ -87,6 +88,7 @@ def test_artifact_answers(artifact: Artifact) -> None:
     assert "swagger" in page["body"]
 
 
+@pytest.mark.slow
 def test_artifact_serves_the_page(artifact: Artifact) -> None:
     """The artifact has the page, under the address that the API has for whoever asks, and its files."""
     event = load_event("api-link") | {"path": "/", "httpMethod": "GET", "body": None}

@@ -136,6 +136,7 @@ def test_stack_on_an_existing_database(
     assert len(boto3.client("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["false"]}])["Vpcs"]) == 1
 
 
+@pytest.mark.slow
 def test_the_page_is_settings_where_people_sign_in(create: Create) -> None:
     """With a pool, its client and the host of its pages, the page has what it needs to sign people in."""
     functions = create(
@@ -154,6 +155,7 @@ def test_the_page_is_settings_where_people_sign_in(create: Create) -> None:
     }
 
 
+@pytest.mark.slow
 def test_dashboard(create: Create) -> None:
     """The dashboard is JSON, begins with all alarms, and shows the database."""
     create()
@@ -213,6 +215,7 @@ def test_an_existing_database_keeps_its_port(create: Create) -> None:
     assert _environment(functions["pl-link"])["PGPORT"] == "6000"
 
 
+@pytest.mark.slow
 def test_named_callers_may_invoke(create: Create) -> None:
     """The function's policy names the API, and the account and the service that parameters name, and nobody else."""
     rule = f"arn:aws:events:{REGION}:123456789012:rule/nightly"
