@@ -1,6 +1,6 @@
 """What a person does on the page, in few words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -35,8 +35,8 @@ def choose_program(page: Page, program: str = PROGRAM) -> None:
 
 def outcomes(page: Page) -> list[list[str]]:
     """The rows of the table of outcomes: line, key, username, outcome, message."""
-    rows = page.locator("tbody tr")
-    return [[cell.inner_text() for cell in row.locator("th, td").all()] for row in rows.all()]
+    cells = "rows => rows.map((row) => [...row.cells].map((cell) => cell.innerText))"
+    return list(page.locator("tbody tr").evaluate_all(cells))
 
 
 def summary(page: Page) -> Locator:
@@ -65,15 +65,18 @@ def is_within_its_width(page: Page) -> bool:
     return bool(page.evaluate("document.scrollingElement.scrollWidth") <= 320)
 
 
-def each_way(views: Iterable[str]) -> pytest.MarkDecorator:
-    """Let axe look at each view wide and narrow, in light and in dark: but for the slow tests, at each in one way."""
+def each_way(views: Iterable[str], *, alike: Collection[str]) -> pytest.MarkDecorator:
+    """Let axe look at each view wide and narrow, in light and in dark.
+
+    All but the slow tests look in one way, which changes from view to view, and not at views that are like others.
+    """
     return pytest.mark.parametrize(
         ("view", "ways"),
         [
             pytest.param(view, ways, id=f"{view}, {name}", marks=marks)
             for number, view in enumerate(views)
             for name, ways, marks in (
-                ("in one way", [WAYS[number % len(WAYS)]], ()),
+                ("in one way", [WAYS[number % len(WAYS)]], pytest.mark.slow if view in alike else ()),
                 ("in the others", [*WAYS[: number % len(WAYS)], *WAYS[number % len(WAYS) + 1 :]], pytest.mark.slow),
             )
         ],
