@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from functools import partial
 from pathlib import Path
 from typing import Any

@@ -1,6 +1,6 @@
 """What each key of a batch needs, decided from one reading, without a database."""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from hypothesis import given

@@ -3,7 +3,8 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,9 @@
 """What each kind of failure is to a caller, and to the log: the one table of exceptions and HTTP statuses."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
+from typing import NamedTuple
 
 from lambda_runtime.observability import FAILED, logger, report_failure
 from lambda_runtime.refusals import InvalidRequest, Problem
@@ -14,14 +16,13 @@ class LinkingFailed(Exception):
     """Something went wrong that nobody foresaw; the log says what."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """A failure as HTTP answers it, and as a direct invocation raises it."""
 
     status: HTTPStatus
     problem: Problem
     error: Exception
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 def failure(error: Exception) -> Failure:

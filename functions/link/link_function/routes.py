@@ -167,7 +167,7 @@ def _failure_answer(error: Exception) -> Response[str]:
     return _answer(failed.status, failed.problem, failed.headers)
 
 
-def _answer(status: HTTPStatus, body: BaseModel, headers: dict[str, str] | None = None) -> Response[str]:
+def _answer(status: HTTPStatus, body: BaseModel, headers: Mapping[str, str] | None = None) -> Response[str]:
     return Response(
         status.value, content_types.APPLICATION_JSON, body.model_dump_json(exclude_none=True), dict(headers or {})
     )

@@ -5,9 +5,8 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -34,8 +33,7 @@ TOKEN_SECONDS = 900
 RESERVED_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """Where the database is, in libpq's variables, and how to get in, if that is not by their password."""
 
     libpq: frozenset[tuple[str, str]]

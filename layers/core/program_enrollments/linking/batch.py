@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 from program_enrollments.errors import Refused
 from program_enrollments.limits import caseless
@@ -24,7 +23,7 @@ def link_batch(
 ) -> Outcome:
     """Read what the batch names, decide what each key needs, and write; the caller commits or rolls back."""
     if ignore_case:
-        batch = replace(batch, spellings=_spellings(session, batch))
+        batch = batch._replace(spellings=_spellings(session, batch))
     reading = _read(session, batch)
     plan = decide(batch, reading)
     links = [*plan.together, *plan.alone]

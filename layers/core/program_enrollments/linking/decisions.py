@@ -1,7 +1,7 @@
 """What each key of a batch needs, decided from one reading of the database; nothing here touches it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from program_enrollments.linking import outcomes
@@ -18,8 +18,7 @@ class Enrollment(NamedTuple):
     username: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What the database says about a batch while its program enrollments are locked.
 
     `missing_courses` names for an enrollment the first course that the LMS does not know, `pending_roles` the ids of
@@ -33,23 +32,21 @@ class Reading:
     taken: frozenset[tuple[int, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """What was asked for; if case is ignored, `spellings` maps a key to the program's own."""
 
     program_uuid: str
     curriculum_uuid: str | None
     external_keys_to_usernames: Mapping[str, str]
     relink: bool = False
-    spellings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    spellings: Mapping[str, Sequence[str]] = MappingProxyType({})
 
     def spelt(self, key: str) -> Sequence[str]:
         """The program's keys that a key of the batch stands for: itself, unless case is ignored."""
         return self.spellings.get(key, [key])
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """A key to be linked: its user, and those of its enrollments that do not have that user yet."""
 
     key: str
@@ -74,8 +71,7 @@ class Link:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What is certain before any write; the keys that may be written `together`; those to write `alone`, in order."""
 
     failures: dict[str, Failure]

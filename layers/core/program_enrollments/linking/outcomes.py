@@ -1,8 +1,9 @@
 """What becomes of a batch and of each of its keys: codes and messages."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 from program_enrollments.errors import Refused
 from program_enrollments.masters_track import KeptEnrollment
@@ -20,8 +21,7 @@ class Code(StrEnum):
     AMBIGUOUS_KEY = "ambiguous-key"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """Why one key was not linked; `refusal` is there if the server refused a write and the key was rolled back."""
 
     code: Code
@@ -29,22 +29,20 @@ class Failure:
     refusal: Refused | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UnfulfilledRole:
+class UnfulfilledRole(NamedTuple):
     """A pending course role that could not be granted: its link stands and the assignment stays."""
 
     assignment_id: int
     refusal: Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of a batch: how many keys were linked, and why each of the others was not, in request order."""
 
     linked: int = 0
-    failures: dict[str, Failure] = field(default_factory=dict)
-    kept_enrollments: list[KeptEnrollment] = field(default_factory=list)
-    unfulfilled_roles: list[UnfulfilledRole] = field(default_factory=list)
+    failures: Mapping[str, Failure] = MappingProxyType({})
+    kept_enrollments: Sequence[KeptEnrollment] = ()
+    unfulfilled_roles: Sequence[UnfulfilledRole] = ()
 
     @property
     def errors(self) -> dict[str, str]:

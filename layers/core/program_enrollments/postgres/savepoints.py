@@ -8,17 +8,15 @@ over, and the result is handed back, in settings that end with the transaction.
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from program_enrollments.errors import Refused
 from program_enrollments.postgres.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """Which items were refused, by their position from 0, and what the statements reported of the others."""
 
     refusals: dict[int, Refused]

@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
 from pg8000.exceptions import DatabaseError, InterfaceError
@@ -28,12 +27,12 @@ retries = logging.getLogger("program_enrollments.retries")
 retries.addHandler(logging.NullHandler())
 
 
-@dataclass(frozen=True, slots=True)
 class Session:
     """A connection and the moment, on the monotonic clock, at which its work has to be over."""
 
-    connection: Connection
-    deadline: float
+    def __init__(self, connection: Connection, deadline: float) -> None:
+        self.connection = connection
+        self.deadline = deadline
 
     def query(self, statement: str, **parameters: object) -> Any:  # noqa: ANN401 - whatever the statement answers
         """Run one statement with bound parameters; return the first column of its last row, None without rows."""
