@@ -62,6 +62,7 @@ def test_a_program_is_filled(page: Page, sample: Lms) -> None:
     assert statuses(sample, "student-001") == [["student-001", "canceled"]]
 
 
+@pytest.mark.slow
 def test_failed_lines_go_in_again(page: Page, sample: Lms) -> None:
     """Failed lines are saved in their own columns with code and message, and go in again, corrected or not."""
     header = "Name;Student Key;Curriculum;Status;code;message"
@@ -154,6 +155,7 @@ def test_a_faulty_file_is_not_sent(page: Page) -> None:
         expect(page.get_by_role("alert").locator("li")).to_have_text([fault])
 
 
+@pytest.mark.slow
 def test_a_course_that_is_not_there(page: Page) -> None:
     """A course that the LMS does not know is refused in the service's words."""
     check(page, "student-001,active\n", course="course-v1:no+such+course")

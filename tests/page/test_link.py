@@ -120,6 +120,7 @@ def test_what_cannot_be_read_is_refused_with_reasons(page: Page) -> None:
     assert methods == []
 
 
+@pytest.mark.slow
 def test_a_workbook_is_refused_by_name(page: Page) -> None:
     """An Excel workbook handed in for a CSV file is called by its name."""
     check(page, "")

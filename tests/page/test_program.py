@@ -66,6 +66,7 @@ def test_waiting_keys_are_saved_and_handed_in_with_usernames(page: Page, sample:
     expect(summary(page)).to_contain_text("Of 1 line, 1 can be linked")
 
 
+@pytest.mark.slow
 def test_numbers_follow_what_was_linked(page: Page) -> None:
     """After linking, a program's numbers are the new ones."""
     check(page, "student-001,alice")

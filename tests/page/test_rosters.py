@@ -127,6 +127,7 @@ def fetched(route: Route) -> None:
     route.fulfill(status=200, headers=headers, body=bucket.read(key) or b"")
 
 
+@pytest.mark.slow
 def test_a_check_is_followed_by_the_linking(page: Page, rosters: Machine, cohort: Lms) -> None:  # noqa: F811
     """A roster that was only checked can be linked from its own page, without the file at hand."""
     send(page, pairs(), only_check=True)

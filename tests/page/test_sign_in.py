@@ -191,13 +191,14 @@ VIEWS: dict[str, Callable[[Page, Pool], None]] = {
 }
 
 
-@each_way(VIEWS, alike=["without a right", "reading only", "expired"])
+@each_way(VIEWS, alike=["before", "without a right", "reading only", "expired"])
 def test_everybody_can_sign_in(tolerant_page: Page, pool: Pool, view: str, ways: Ways) -> None:
     """The way to sign in, and what comes of it, have no barrier that axe knows, and fit a narrow screen."""
     VIEWS[view](tolerant_page, pool)
     look(tolerant_page, ways)
 
 
+@pytest.mark.slow
 def test_signing_in_with_the_keyboard(page: Page) -> None:
     """The button is the first stop in the content, and Enter presses it."""
     page.get_by_role("heading", name="Sign in").wait_for()
