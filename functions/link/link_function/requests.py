@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from lambda_runtime.fields import Option
 from lambda_runtime.refusals import Fields, Text, fault, shown
@@ -78,6 +78,7 @@ class LinkRequest(Fields):
 class LinkResponse(BaseModel):
     """How many keys were linked, and why each of the others was not, in the order of the request."""
 
+    model_config = ConfigDict(defer_build=True)  # pages, reads and refusals do without it
     program_uuid: UUID
     linked: Annotated[int, Field(ge=0)]
     errors: Annotated[dict[ExternalUserKey, Text], Field(description="Each failed key with a message for people.")]
