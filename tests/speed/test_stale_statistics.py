@@ -1,13 +1,21 @@
-"""Linking and reading in an LMS that grew since its statistics were taken, as a new one does."""
+"""Linking, enrolling and reading in an LMS that grew since its statistics were taken, as a new one does."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
 from local.lms import Lms
 from local.roster import COURSES, load_sample_roster
 from local.roster import SECOND_PROGRAM as SMALL_PROGRAM
-from program_enrollments import link_program_enrollments, read_enrollments, read_learner
+from program_enrollments import (
+    link_program_enrollments,
+    read_enrollments,
+    read_learner,
+    write_program_course_enrollments,
+    write_program_enrollments,
+)
+from program_enrollments.enrolling.rows import CourseRow, ProgramRow
 from tests.speed.conftest import Plan
 
 KEYS = 20_000
@@ -44,6 +52,29 @@ def test_a_second_large_batch_in_a_new_lms(lms: Lms, is_analyzed: str) -> None:
         numbers = range(first, first + KEYS // 2)
         batch = {f"student-{number}": f"user-{number}" for number in numbers}
         assert link_program_enrollments(lms.connection, PROGRAM, batch, seconds=20).linked == 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_analyzed", ["never", "when it was empty", "when it was small"])
+def test_large_batches_of_enrollments_in_a_new_lms(lms: Lms, is_analyzed: str) -> None:
+    """10,000 enrollments are created, changed, and entered in a course within seconds each, whatever statistics say."""
+    lms.run("ANALYZE" if is_analyzed == "when it was empty" else "")
+    load_sample_roster(lms)
+    lms.run("ANALYZE" if is_analyzed == "when it was small" else "")
+    lms.run(FILL)
+    lms.run(f"""
+        UPDATE program_enrollments_programenrollment SET user_id = auth_user.id FROM auth_user
+        WHERE program_uuid = '{PROGRAM}' AND external_user_key = replace(username, 'user-', 'student-')
+    """)
+    new = [ProgramRow(f"new-{number}", "enrolled", PROGRAM) for number in range(KEYS // 2)]
+    ended = [ProgramRow(f"student-{number}", "ended", PROGRAM) for number in range(1, KEYS // 2 + 1)]
+    entering = [CourseRow(f"student-{number}", "active") for number in range(1, KEYS // 2 + 1)]
+    course = lms.course("course-v1:edX+Another+2026")
+    in_program = partial(write_program_enrollments, lms.connection, PROGRAM, create=True, update=True, seconds=20)
+    in_course = partial(write_program_course_enrollments, lms.connection, PROGRAM, course, update=True, seconds=20)
+    assert set(in_program(new).statuses.values()) == {"enrolled"}
+    assert set(in_program(ended).statuses.values()) == {"ended"}
+    assert set(in_course(entering, create=True).statuses.values()) == {"active"}
 
 
 # Every second key of the first program has its account, in a course and with a history; no join needs statistics.
