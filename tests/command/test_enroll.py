@@ -157,6 +157,7 @@ def test_another_answer(enroll: Enroll, api: Api, answer: object) -> None:
     assert ended == Ended(2, "", "What answered is not the linking API. Look at --url.\n")
 
 
+@pytest.mark.slow
 def test_halves_of_what_is_too_large(lms: Lms, enroll: Enroll, gateway: str) -> None:
     """Lines that are too many for a request of the API, by the length of their keys, go in several."""
     keys = [f"{number:05}{'é' * 250}" for number in range(9_000)]

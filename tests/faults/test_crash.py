@@ -26,10 +26,9 @@ WHOLE = [2_000, 4_000, 4_000, 2_000, 4_000, 4_000]
 ALL_LINKED = {"program_uuid": PROGRAM, "linked": 2_000, "errors": {}, "error_codes": {}}
 
 
+@pytest.mark.slow
 @pytest.mark.storm
-@pytest.mark.parametrize(
-    "sign", [signal.SIGKILL, pytest.param(signal.SIGQUIT, marks=pytest.mark.slow)], ids=lambda sign: sign.name
-)
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGQUIT], ids=lambda sign: sign.name)
 def test_a_killed_server_holds_a_batch_whole_or_not_at_all(
     mortal: Cluster, sign: signal.Signals, record_property: Callable[[str, object], None]
 ) -> None:
@@ -37,7 +36,7 @@ def test_a_killed_server_holds_a_batch_whole_or_not_at_all(
     with connect() as connection:
         batch = load_large_batch(Lms(connection), 2_000)
     seconds = _seconds_for(batch)
-    kills = rounds(1, 100)
+    kills = rounds(2, 100)
     seen: Counter[str] = Counter()
     for number in range(kills):
         with connect() as connection:

@@ -119,6 +119,7 @@ def test_an_idle_connection_that_a_firewall_forgot_costs_one_reconnect(
     record_property("figures", f"linked after {seconds:.1f} s, with 6 s left")
 
 
+@pytest.mark.slow
 def test_packets_that_vanish_within_a_batch_are_told_in_time(
     lms: Lms, other_session: Connection, line: Proxy, record_property: Callable[[str, object], None]
 ) -> None:

@@ -36,7 +36,7 @@ FAULTS = {
         }.items()
     },
 }
-QUICK = {("clean", CUT_AFTER), ("clean", "deadlock")}
+QUICK = {("clean", CUT_AFTER)}
 OUT_OF_TIME = {"cancelled", "lock time-out"}
 LOGIN, FEWEST_MESSAGES, MOST_MESSAGES = 1, 11, 22
 

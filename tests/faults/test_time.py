@@ -61,9 +61,10 @@ def test_a_lock_is_not_waited_for_too_long(
     assert link(BATCH) == LINKED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "naps",
-    [pytest.param([5.0], id="one long wait"), pytest.param([0.7] * 20, id="many short ones", marks=pytest.mark.slow)],
+    [pytest.param([5.0], id="one long wait"), pytest.param([0.7] * 20, id="many short ones")],
 )
 def test_a_slow_database_is_not_waited_for_too_long(
     warm_lms: Lms, naps: list[float], record_property: Callable[[str, object], None]

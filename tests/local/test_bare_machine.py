@@ -71,6 +71,7 @@ def test_two_clusters_start_at_once_without_an_account(no_account: None, attempt
     assert answers == [(f"it works {ACCOUNT}\n", "")] * 2
 
 
+@pytest.mark.slow
 def test_a_private_folder_for_temporary_files(no_account: None, tmp_path: Path) -> None:
     """The account reaches the cluster's files below a folder that only root may enter, and may not list that folder."""
     private = tmp_path / "private"

@@ -4,11 +4,15 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from local.postgres import embedded_cluster
 from tests.local.conftest import Start
 
 HOLD = """
 import signal
+import pytest
+
 from local.postgres import embedded_cluster
 with embedded_cluster() as cluster:
     print(cluster.folder, cluster.process.pid, flush=True)
@@ -16,6 +20,7 @@ with embedded_cluster() as cluster:
 """
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_is_removed(start: Start) -> None:
     """The folder of a cluster whose process was killed is removed with the next cluster; those in use stay."""
     killed, other = start("-c", HOLD), start("-c", HOLD)

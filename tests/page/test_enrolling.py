@@ -90,6 +90,7 @@ def test_failed_lines_go_in_again(page: Page, sample: Lms) -> None:
     expect(page.locator(".files")).to_contain_text("A spreadsheet may take a cell that begins with =")
 
 
+@pytest.mark.slow
 def test_failed_lines_without_a_header(page: Page) -> None:
     """Lines without column names are saved with the names of what they are."""
     check(page, "student-001,gone\n", way="PATCH")

@@ -115,6 +115,7 @@ def test_stopping(small_batches: None, page: Page) -> None:
     expect(summary(page)).to_contain_text("Of 12 lines, 12 can be linked")
 
 
+@pytest.mark.slow
 def test_a_reload_midway(small_batches: None, page: Page) -> None:
     """Leaving while lines are on their way asks first; after the reload the same lines can be handed in again."""
     check(page, SIX_BATCHES)

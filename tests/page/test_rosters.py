@@ -176,6 +176,7 @@ def test_a_roster_is_held(page: Page, rosters: Machine, cohort: Lms) -> None:  #
     assert linked(cohort) == 0
 
 
+@pytest.mark.slow
 def test_a_roster_is_stopped_and_resumed(page: Page, rosters: Machine, cohort: Lms) -> None:  # noqa: F811
     """Stop ends a roster between batches; what was done stays done, and Resume does the rest."""
     send(page, pairs(), only_check=False)
@@ -230,6 +231,7 @@ def test_no_roster_with_that_id(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Rosters")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ways", [WAYS[:1], pytest.param(WAYS[1:], marks=pytest.mark.slow)])
 def test_everybody_can_use_rosters(tolerant_page: Page, rosters: Machine, ways: Ways) -> None:  # noqa: F811
     """The form, the list and each kind of roster have no barrier that axe knows, and fit a narrow screen."""

@@ -91,6 +91,7 @@ def size_of(answer: object) -> int:
     return max(len(json.dumps(answer, ensure_ascii=ascii_only).encode()) for ascii_only in (True, False))
 
 
+@pytest.mark.slow
 @given(world=worlds, largest=st.integers(400, 1_600), shuffled=st.randoms(use_true_random=False))
 def test_cutting_changes_nothing(
     rosters: Machine, lms: Lms, world: World, largest: int, shuffled: random.Random

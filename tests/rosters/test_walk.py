@@ -108,6 +108,7 @@ def test_files_as_the_command_reads_them(rosters: Machine, cohort: Lms, write: C
     assert result(roster_id, "failed.csv", delimiter)[1][:3] == ["schlüssel", "user2", "not-in-program"]
 
 
+@pytest.mark.slow
 def test_failed_lines_can_be_corrected_and_sent_again(rosters: Machine, cohort: Lms) -> None:
     """The failed lines keep the columns of the file, and are a roster again as they are; a report is not doubled."""
     arrive(drop('LMS Username;Name;Student Key\nnobody;"Ada; L";key0\nuser1;Bob;key1\n'))
@@ -190,6 +191,7 @@ def test_a_roster_of_which_too_many_would_fail_is_held(
     assert [row[0] for row in result(roster_id, "failed.csv")[1:]] == ["key7", "key8"]
 
 
+@pytest.mark.slow
 def test_already_linked_keys_hold_nothing_up(rosters: Machine, cohort: Lms) -> None:
     """A key that is linked already is no failure to a threshold of 0."""
     for _ in range(2):
