@@ -37,7 +37,7 @@ CLONE = "program_linking_test"
 SERVICE_ROLE = "program_linking_service"
 PASSWORD = "not a secret"  # noqa: S105 - it is none
 # So many cases of a test are run before each commit.
-FEW = 4
+FEW = 3
 # What a test needs by way of a fixture, and the marker that says so.
 NEEDS = {"chromium": pytest.mark.browser, "built": pytest.mark.builds}
 

@@ -20,7 +20,7 @@ from local.lms import CURRICULUM, Lms
 from tests.faults.lms_at_work import work
 from tests.faults.support import IS_SOAK, open_transactions, rounds
 
-PROCESSES = rounds(3, 16)
+PROCESSES = rounds(2, 16)
 BATCHES = 40
 ENROLLING_BATCHES = 16
 BATCH_KEYS = 20

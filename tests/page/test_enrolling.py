@@ -100,6 +100,7 @@ def test_failed_lines_without_a_header(page: Page) -> None:
     )
 
 
+@pytest.mark.slow
 def test_an_identity_provider(page: Page, sample: Lms) -> None:
     """A new key that the provider knows is linked at once; in an LMS without single sign-on, that is refused."""
     lines = f"new-1,enrolled,{CURRICULUM}\nnew-2,enrolled,{CURRICULUM}\n"
@@ -116,12 +117,14 @@ def test_an_identity_provider(page: Page, sample: Lms) -> None:
     ) == [["new-1", "ada"], ["new-2", None]]
 
 
+@pytest.mark.slow
 def test_a_provider_is_for_programs(page: Page) -> None:
     """A course and an identity provider do not go together, and nothing is sent."""
     check(page, "student-001,active\n", course=COURSES[3], idp="uni")
     expect(page.get_by_role("alert")).to_contain_text("leave out one of course and identity provider")
 
 
+@pytest.mark.slow
 def test_a_course_is_filled(page: Page, sample: Lms) -> None:
     """With a course, the lines are places in it."""
     check(page, "student_key;status;course_staff\nstudent-012;active;TRUE\n", course=COURSES[3])

@@ -34,6 +34,7 @@ def test_a_linked_learner_shows_courses_and_history(page: Page) -> None:
     expect(page.get_by_role("row").filter(has_text="MS104+2026_Fall (LMS)")).to_contain_text("created")
 
 
+@pytest.mark.slow
 def test_an_account_by_its_username(page: Page) -> None:
     """A username leads to the account and to what it holds."""
     go(page, "learner")
@@ -51,6 +52,7 @@ def test_nobody_is_found(page: Page) -> None:
     expect(page.get_by_role("alert")).to_contain_text("No account has this username.")
 
 
+@pytest.mark.slow
 def test_the_back_button_leads_from_learner_to_learner(page: Page) -> None:
     """Each learner that was looked at has an address, which the back button leads to."""
     go(page, "learner?key=student-001")

@@ -49,6 +49,7 @@ def test_linking_does_what_the_check_showed(page: Page, sample: Lms) -> None:
     assert [row[3] for row in outcomes(page)].count("Linked") == 3
 
 
+@pytest.mark.slow
 def test_failed_lines_are_saved_and_can_be_handed_in_again(page: Page) -> None:
     """The file of failed lines has the columns that came in, code and message, and the page takes it as it is."""
     check(page, "Student Key;Username;Campus\nstudent-003;nobody;North\nstudent-001;alice;South\n")
@@ -91,6 +92,7 @@ def drop(page: Page, name: str, text: str) -> None:
     page.dispatch_event(".lines", "drop", {"dataTransfer": data})
 
 
+@pytest.mark.slow
 def test_outcomes_are_filtered(page: Page) -> None:
     """A choice among the counted outcomes shows the lines with that one."""
     check(page, SAMPLE)
@@ -143,6 +145,7 @@ def test_text_stays_text(page: Page, sample: Lms) -> None:
     assert page.locator("main img, main script, main b b").count() == 0
 
 
+@pytest.mark.slow
 def test_a_change_after_the_check_asks_for_a_new_one(page: Page) -> None:
     """Lines that differ from the checked ones cannot be linked before they are checked."""
     check(page, "student-001,alice")
@@ -151,6 +154,7 @@ def test_a_change_after_the_check_asks_for_a_new_one(page: Page) -> None:
     expect(page.get_by_role("button", name=re.compile("^Link"))).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_relinking_is_an_option(page: Page, sample: Lms) -> None:
     """A key that another account holds is moved if the option says so."""
     check(page, "student-005,erin")

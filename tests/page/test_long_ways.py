@@ -66,6 +66,7 @@ def after(requests: int, then: Callable[[Route], None]) -> Callable[[Route], Non
     return handle
 
 
+@pytest.mark.slow
 def test_the_service_goes_away_midway(small_batches: None, page: Page, sample: Lms) -> None:
     """What was linked before stays and is counted; the rest is linked by going on."""
     check(page, SIX_BATCHES)
@@ -95,6 +96,7 @@ def test_a_busy_service_is_waited_for(small_batches: None, page: Page) -> None:
     expect(summary(page)).to_contain_text("Of 12 lines, 12 can be linked")
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_cut_off(page: Page) -> None:
     """An answer that does not arrive whole is no answer: the page says so, and that repeating is safe."""
     page.route("**/links", after(0, lambda route: route.fulfill(status=200, body='{"linked": ')))
@@ -102,6 +104,7 @@ def test_an_answer_that_is_cut_off(page: Page) -> None:
     expect(summary(page)).to_contain_text("cut before the whole answer was here. Try again: repeating is safe.")
 
 
+@pytest.mark.slow
 def test_stopping(small_batches: None, page: Page) -> None:
     """A person can stop between batches; what was not checked is shown as such, and can be gone on with."""
     held: list[Route] = []
@@ -148,6 +151,7 @@ def test_the_service_is_away_from_the_start(page: Page) -> None:
     )
 
 
+@pytest.mark.slow
 def test_program_and_lines_outlive_a_look_elsewhere(page: Page) -> None:
     """The back button leads from one address of the page to the one before, and lines and outcome are still there."""
     check(page, "student-001,alice")
@@ -158,6 +162,7 @@ def test_program_and_lines_outlive_a_look_elsewhere(page: Page) -> None:
     expect(page.get_by_label("Student keys and usernames")).to_have_value("student-001,alice")
 
 
+@pytest.mark.slow
 def test_an_address_that_is_none(page: Page) -> None:
     """An address that names no part of the page leads to the first one."""
     page.goto(f"{page.url.partition('#')[0]}#/nowhere?program={PROGRAM}")

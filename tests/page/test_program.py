@@ -22,6 +22,7 @@ def test_all_programs_with_their_numbers(page: Page) -> None:
     expect(rows).to_have_count(3)
 
 
+@pytest.mark.slow
 def test_enrollments_in_pages(page: Page) -> None:
     """Enrollments are looked through a page at a time, forwards and back."""
     go(page, f"program?program={PROGRAM}")
@@ -35,6 +36,7 @@ def test_enrollments_in_pages(page: Page) -> None:
     expect(keys.first).to_have_text("student-001")
 
 
+@pytest.mark.slow
 def test_filters_are_in_the_address(page: Page) -> None:
     """The linked ones, or those of a status, are shown and no others, also after a reload."""
     go(page, f"program?program={PROGRAM}")
@@ -76,6 +78,7 @@ def test_numbers_follow_what_was_linked(page: Page) -> None:
     expect(page.get_by_text("200 enrollments: 3 linked, 197 waiting.")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_service_is_away(page: Page) -> None:
     """Where enrollments cannot be had, there is a sentence and a way to try again."""
     broken = [True]

@@ -143,6 +143,7 @@ def test_a_check_is_followed_by_the_linking(page: Page, rosters: Machine, cohort
     assert linked(cohort) == 20
 
 
+@pytest.mark.slow
 def test_enrollments_go_as_a_roster(page: Page, rosters: Machine, cohort: Lms) -> None:  # noqa: F811
     """A large file of enrollments goes as a roster too: checked first, then written from its own page."""
     go(page, f"program?program={PROGRAM}")
@@ -167,6 +168,7 @@ def test_enrollments_go_as_a_roster(page: Page, rosters: Machine, cohort: Lms) -
     assert cohort.rows("program_enrollments_programenrollment", "status") == [["ended"]] * 19 + [["enrolled"]]
 
 
+@pytest.mark.slow
 def test_a_roster_is_held(page: Page, rosters: Machine, cohort: Lms) -> None:  # noqa: F811
     """Where more lines would fail than is allowed, nothing is linked, and the page says so."""
     send(page, pairs(10) | {f"other{number}": f"nobody{number}" for number in range(10)}, only_check=False, hold="25")
@@ -198,6 +200,7 @@ def test_a_roster_is_stopped_and_resumed(page: Page, rosters: Machine, cohort: L
     assert linked(cohort) == 20
 
 
+@pytest.mark.slow
 def test_the_rosters_of_a_program(page: Page, rosters: Machine) -> None:  # noqa: F811
     """Rosters that a registrar's system sent are listed, and a refused one shows the faults of its file."""
     arrive(drop("key0,user0\nkey0,user1\n", name="<b>nightly.csv"))
@@ -213,6 +216,7 @@ def test_the_rosters_of_a_program(page: Page, rosters: Machine) -> None:  # noqa
     expect(page.get_by_role("row").last).to_contain_text("refused")
 
 
+@pytest.mark.slow
 def test_the_service_is_away_meanwhile(page: Page, rosters: Machine) -> None:  # noqa: F811
     """A roster that is watched is asked for again after the service was away."""
     send(page, pairs(), only_check=False)
@@ -224,6 +228,7 @@ def test_the_service_is_away_meanwhile(page: Page, rosters: Machine) -> None:  #
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_no_roster_with_that_id(page: Page) -> None:
     """An address of a roster that is not there says so."""
     page.goto(f"{page.url.partition('#')[0]}#/rosters?roster={PROGRAM}")

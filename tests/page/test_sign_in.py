@@ -62,6 +62,7 @@ def test_signing_in_and_linking(page: Page, pool: Pool) -> None:
     expect(summary(page)).to_contain_text("1 line linked")
 
 
+@pytest.mark.slow
 def test_the_address_survives_signing_in(page: Page, url: str) -> None:
     """Whoever opens an address deep in the page is there after signing in, and the code is not in the address."""
     page.goto(f"{url}#/link?program=5f0c2e7e-8d3c-4f2b-9a51-6a1f1c0f7a10")
@@ -97,6 +98,7 @@ def test_a_sign_in_that_fails(page: Page, pool: Pool, monkeypatch: pytest.Monkey
             expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_code_of_somebody_else_is_not_used(page: Page, pool: Pool, url: str) -> None:
     """An address with a code that this window did not ask for signs nobody in."""
     page.goto(f"{url}?code=stolen&state=guessed")
@@ -105,6 +107,7 @@ def test_a_code_of_somebody_else_is_not_used(page: Page, pool: Pool, url: str) -
     assert page.url == url
 
 
+@pytest.mark.slow
 def test_a_person_without_a_right_to_the_service(page: Page, pool: Pool) -> None:
     """Whoever signs in without one of the scopes learns whom to ask, and can sign out again."""
     pool.scopes = "openid"
@@ -121,6 +124,7 @@ def test_a_person_who_may_only_read(page: Page, pool: Pool) -> None:
     expect(page.get_by_role("button", name="Check")).to_be_disabled()
 
 
+@pytest.mark.slow
 def test_a_token_is_renewed_before_it_expires(page: Page, pool: Pool) -> None:
     """A token that is about to expire is renewed without a word."""
     pool.expires_in = 30
@@ -130,6 +134,7 @@ def test_a_token_is_renewed_before_it_expires(page: Page, pool: Pool) -> None:
     assert len(pool.tokens) > 1
 
 
+@pytest.mark.slow
 def test_a_sign_in_that_expires(page: Page, pool: Pool) -> None:
     """Where a token cannot be renewed, the page says so, keeps what is on it, and shows the way to sign in."""
     pool.renews = False
@@ -142,6 +147,7 @@ def test_a_sign_in_that_expires(page: Page, pool: Pool) -> None:
     expect(page.locator("#person").get_by_role("button", name="Sign in")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_signing_out(page: Page) -> None:
     """Signing out ends at the way to sign in, also after a reload."""
     sign_in(page)
