@@ -105,6 +105,7 @@ def test_a_session_terminated_twice_is_told(lms: Lms, other_session: Connection,
     assert link({"student-001": "alice"}) == LINKED
 
 
+@pytest.mark.slow
 def test_an_idle_connection_that_a_firewall_forgot_costs_one_reconnect(
     lms: Lms, line: Proxy, record_property: Callable[[str, object], None]
 ) -> None:

@@ -83,6 +83,7 @@ def test_a_slow_database_is_not_waited_for_too_long(
     assert link(BATCH) == LINKED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0.2, 0.4, 0.8] if IS_SOAK else [0.2])
 @pytest.mark.parametrize(
     "is_warm", [pytest.param(True, id="warm"), pytest.param(False, id="cold", marks=pytest.mark.slow)]
@@ -128,6 +129,7 @@ def test_a_serialization_failure_is_retried(warm_lms: Lms, sqlstate: str, printe
     assert warm_lms.run("SELECT last_value FROM attempts") == [[4]]
 
 
+@pytest.mark.slow
 def test_retries_end_with_the_time(warm_lms: Lms) -> None:
     """A batch that never gets through is refused within its 3 s."""
     _refuse_updates(warm_lms, "40001", times=1_000_000)

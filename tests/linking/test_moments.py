@@ -117,7 +117,7 @@ CHANGES = {
     ],
 }
 
-QUICK = {"accounts", "roles"}
+QUICK = {"accounts"}
 
 
 def build(lms: Lms, *, is_held: bool) -> None:

@@ -176,6 +176,7 @@ def test_tests_on_an_empty_server_of_ones_own(own: Callable[[str], None], start:
         assert connection.run("SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'") == [["postgres"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [["-m", "benchmarks"], pytest.param(["-m", "pytest", "-n", "0", TEST], marks=pytest.mark.slow)],

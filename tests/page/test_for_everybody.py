@@ -75,7 +75,7 @@ def short_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     serve_changed(monkeypatch, ("program.js", "PAGE_ROWS = 100", "PAGE_ROWS = 5"))
 
 
-@each_way(VIEWS, alike=["link", "link, faulty", "programs", "program", "program, enrolling"])
+@each_way(VIEWS, alike=["link", "link, faulty", "programs", "program", "program, enrolling", "learner"])
 def test_everybody_can_use_each_view(short_tables: None, tolerant_page: Page, view: str, ways: Ways) -> None:
     """No part of the page has a barrier that axe knows, and on a screen of 320 pixels each is within its width."""
     VIEWS[view](tolerant_page)

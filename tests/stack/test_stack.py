@@ -71,6 +71,7 @@ def create(template: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterato
         yield create
 
 
+@pytest.mark.slow
 def test_stack_with_its_own_database(create: Create) -> None:
     """Without parameters, the function goes through the stack's own proxy, with an IAM token and TLS."""
     functions = create()
