@@ -140,6 +140,7 @@ def test_packets_that_vanish_within_a_batch_are_told_in_time(
     assert link({"student-001": "alice"}) == LINKED
 
 
+@pytest.mark.slow
 def test_a_network_that_takes_no_packets_is_told_in_time(lms: Lms, line: Proxy, post: Post) -> None:
     """A batch without a network is refused within its time; with the network back, the next one is linked."""
     make_warm(lms)

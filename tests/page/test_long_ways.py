@@ -87,6 +87,7 @@ def test_the_service_goes_away_midway(small_batches: None, page: Page, sample: L
     assert linked == 12
 
 
+@pytest.mark.slow
 def test_a_busy_service_is_waited_for(small_batches: None, page: Page) -> None:
     """A busy service is asked again after the time that it names, and the page says so meanwhile."""
     busy = {"Retry-After": "2", "Content-Type": "application/json"}

@@ -84,6 +84,7 @@ def test_unforeseen_refusals_take_no_more(lms: Lms, wire: Proxy, condition: str)
     assert wire.round_trips == CLEAN_BATCH
 
 
+@pytest.mark.slow
 def test_all_options_at_once_take_at_most_twenty(lms: Lms, wire: Proxy) -> None:
     """A batch that ignores case, relinks, and grants roles of which some are refused takes at most 20 round trips."""
     roster = add_linked_roster(lms, 100)
