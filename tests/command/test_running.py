@@ -98,6 +98,7 @@ def test_a_process_of_its_own(lms: Lms, link_process: Start) -> None:
     assert out.splitlines()[1] == "\\xe9tudiant           zo\\xeb           linked"
 
 
+@pytest.mark.slow
 def test_imports_of_the_command(lms: Lms, link_process: Start) -> None:
     """Without --url, neither Powertools, an HTTP client nor an AWS SDK is imported."""
     with link_process("student-001:alice", PYTHONPROFILEIMPORTTIME="1") as process:

@@ -32,6 +32,7 @@ def warm_lms(lms: Lms) -> Lms:
     return lms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "locked",
     [

@@ -241,6 +241,7 @@ def test_order_after_wait(  # noqa: PLR0913, PLR0917 - a row of the table
         assert theirs_modified < ours_modified
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("waits_for", range(3))
 def test_modified_after_wait(lms: Lms, other_session: Connection, invoke: Invoke, waits_for: int) -> None:
     """`modified` moves on from what another session wrote, whichever of several rows the batch waited for."""

@@ -70,6 +70,7 @@ def test_a_port_that_is_none(monkeypatch: pytest.MonkeyPatch, port: str) -> None
         port_to_serve(8000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["local.serve", pytest.param("local.containers", marks=pytest.mark.slow)])
 def test_a_port_that_is_none_at_the_terminal(start: Start, module: str) -> None:
     """That is one sentence, before anything is started."""

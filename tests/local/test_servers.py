@@ -108,6 +108,7 @@ def test_containers_and_mutants_stay_away_from_production(
     assert os.environ["AWS_CONFIG_FILE"] == os.environ["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module", ["local.serve", *(pytest.param(it, marks=pytest.mark.slow) for it in ("local.mutants", "benchmarks"))]
 )
