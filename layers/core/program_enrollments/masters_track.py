@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from program_enrollments import history
+
 
 class KeptEnrollment(NamedTuple):
     """An active course enrollment in a mode other than audit, honor or masters, which is left as it is."""
@@ -23,19 +25,13 @@ ENTERED = """
         RETURNING met.*, CASE WHEN met.xmax = 0 THEN '+' ELSE '~' END AS history_type
     )
 """
-RECORD_ENTERED = """
-    INSERT INTO student_courseenrollment_history
-        (id, created, is_active, mode, course_id, user_id, history_id, history_date, history_type)
-    SELECT id, created, is_active, mode, course_id, user_id, gen_random_uuid(), clock_timestamp(), history_type
-    FROM entered
-"""
+RECORD_ENTERED = history.record(history.COURSE_ENROLLMENTS, "entered")
 
 
 def entered(track: str) -> str:
     """What of a statement lets accounts enter: `track` is SQL with the columns user_id, course_key and is_active.
 
     What it selects is in (user, course) order, for that is the order of the locks. A row that the INSERT made has no
-    xmax; one that it met and changed has. What it met and left is not in `entered`. History is stamped row by row,
-    after the wait that each row may have cost.
+    xmax; one that it met and changed has. What it met and left is not in `entered`.
     """
     return ENTERED.replace("<track>", track)

@@ -4,6 +4,7 @@ Those are `enrolling.program_uuid`, `enrolling.course_key` and `enrolling.studen
 under savepoints gets `items`, each the JSON list of one key's writes, and each write the list of its fields.
 """
 
+from program_enrollments import history
 from program_enrollments.masters_track import RECORD_ENTERED, entered
 
 # The rule that a key is in a program and curriculum once.
@@ -159,14 +160,8 @@ changed AS (
     WHERE enrollment.id = write.id
     RETURNING enrollment.*
 )
-INSERT INTO program_enrollments_historicalprogramenrollment (
-    id, created, modified, external_user_key, program_uuid, curriculum_uuid, status, user_id, history_date, history_type
-)
-SELECT
-    id, created, modified, external_user_key, program_uuid, curriculum_uuid, status, user_id, clock_timestamp(), type
-FROM (SELECT *, '+' AS type FROM created UNION ALL SELECT *, '~' FROM changed) AS written
-ORDER BY id;
-"""
+<record>;
+""".replace("<record>", history.record(history.PROGRAM_ENROLLMENTS, history.CREATED_OR_CHANGED))
 
 # Accounts enter the master's track as linking lets them; the course enrollments of the others follow a changed status.
 TRACK = """
@@ -197,13 +192,10 @@ followed AS (
     SET is_active = changed.is_active
     FROM changed
     WHERE course_enrollment.id = changed.course_enrollment_id AND course_enrollment.is_active <> changed.is_active
-    RETURNING course_enrollment.*
+    RETURNING course_enrollment.*, '~' AS history_type
 )
-INSERT INTO student_courseenrollment_history
-    (id, created, is_active, mode, course_id, user_id, history_id, history_date, history_type)
-SELECT id, created, is_active, mode, course_id, user_id, gen_random_uuid(), clock_timestamp(), '~'
-FROM followed;
-"""
+<record>;
+""".replace("<record>", history.record(history.COURSE_ENROLLMENTS, "followed"))
 
 COURSE_ENROLLMENTS = """
 WITH
@@ -241,23 +233,13 @@ changed AS (
     WHERE course.id = write.id AND (course.status <> write.status OR write.enters)
     RETURNING course.*
 ),
-recorded AS (
-    INSERT INTO program_enrollments_historicalprogramcourseenrollment (
-        id, created, modified, course_key, status, course_enrollment_id, program_enrollment_id,
-        history_date, history_type
-    )
-    SELECT
-        id, created, modified, course_key, status, course_enrollment_id, program_enrollment_id,
-        clock_timestamp(), type
-    FROM (SELECT *, '+' AS type FROM created UNION ALL SELECT *, '~' FROM changed) AS written
-    ORDER BY id
-)
+recorded AS (<record>)
 SELECT jsonb_agg(DISTINCT jsonb_build_array(
     course_enrollment_id, current_setting('enrolling.course_key'), mode
 )) INTO reported
 FROM write
 WHERE mode <> 'masters';
-"""
+""".replace("<record>", history.record(history.PROGRAM_COURSE_ENROLLMENTS, history.CREATED_OR_CHANGED))
 
 # A role waits as an assignment while its key waits for an account, or its account is inactive. A course key without an
 # organization cannot become a role.

@@ -4,6 +4,7 @@ Every new value is computed from the row that is changed, as it is when its lock
 row, after the wait that each row may have cost.
 """
 
+from program_enrollments import history
 from program_enrollments.masters_track import RECORD_ENTERED, entered
 
 # Items are keys: a `user`, its `enrollments`, and those of them that are `relinked`, which lose another user first.
@@ -59,12 +60,9 @@ BEGIN
             ) AS track
             WHERE former.id = track.id
             AND (former.is_active OR (track.is_audit AND former.mode <> 'audit'))
-            RETURNING former.*
+            RETURNING former.*, '~' AS history_type
         )
-        INSERT INTO student_courseenrollment_history
-            (id, created, is_active, mode, course_id, user_id, history_id, history_date, history_type)
-        SELECT id, created, is_active, mode, course_id, user_id, gen_random_uuid(), clock_timestamp(), '~'
-        FROM unlinked;
+        <record unlinked>;
     END IF;
 
     WITH
@@ -73,17 +71,9 @@ BEGIN
         SET user_id = link.user_id, modified = (SELECT clock_timestamp())
         FROM unnest(enrollments, users) AS link (enrollment_id, user_id)
         WHERE enrollment.id = link.enrollment_id
-        RETURNING enrollment.*
+        RETURNING enrollment.*, '~' AS history_type
     )
-    INSERT INTO program_enrollments_historicalprogramenrollment (
-        id, created, modified, external_user_key, program_uuid, curriculum_uuid, status, user_id,
-        history_date, history_type
-    )
-    SELECT
-        id, created, modified, external_user_key, program_uuid, curriculum_uuid, status, user_id,
-        clock_timestamp(), '~'
-    FROM claimed
-    ORDER BY id;
+    <record claimed>;
 
     SELECT course.course_key INTO missing_course
     FROM unnest(enrollments) WITH ORDINALITY AS link (enrollment_id, number)
@@ -94,7 +84,9 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'LNK01', MESSAGE = 'no such course', DETAIL = missing_course;
     END IF;
-"""
+""".replace("<record unlinked>", history.record(history.COURSE_ENROLLMENTS, "unlinked")).replace(
+    "<record claimed>", history.record(history.PROGRAM_ENROLLMENTS, "claimed")
+)
 POINT = """
     WITH
     entered AS (
@@ -104,24 +96,14 @@ POINT = """
         WHERE course.program_enrollment_id = link.enrollment_id
         AND course_enrollment.user_id = link.user_id
         AND course_enrollment.course_id || '' = course.course_key
-        RETURNING course.*, course_enrollment.mode
+        RETURNING course.*, course_enrollment.mode, '~' AS history_type
     ),
-    recorded AS (
-        INSERT INTO program_enrollments_historicalprogramcourseenrollment (
-            id, created, modified, course_key, status, course_enrollment_id, program_enrollment_id,
-            history_date, history_type
-        )
-        SELECT
-            id, created, modified, course_key, status, course_enrollment_id, program_enrollment_id,
-            clock_timestamp(), '~'
-        FROM entered
-        ORDER BY id
-    )
+    recorded AS (<record>)
     SELECT jsonb_agg(jsonb_build_array(course_enrollment_id, course_key, mode) ORDER BY id) INTO reported
     FROM entered
     WHERE mode <> 'masters';
 END;
-"""
+""".replace("<record>", history.record(history.PROGRAM_COURSE_ENROLLMENTS, "entered"))
 ENTER = f"WITH {entered(TRACK)} {RECORD_ENTERED};"
 LINK = CLAIM + ENTER + POINT
 
