@@ -71,7 +71,7 @@ def test_a_port_that_is_none(monkeypatch: pytest.MonkeyPatch, port: str) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["local.serve", pytest.param("local.containers", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("module", ["local.serve", "local.containers"])
 def test_a_port_that_is_none_at_the_terminal(start: Start, module: str) -> None:
     """That is one sentence, before anything is started."""
     process = start("-m", module, "api", PORT="80000")

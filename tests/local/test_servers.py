@@ -109,9 +109,7 @@ def test_containers_and_mutants_stay_away_from_production(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "module", ["local.serve", *(pytest.param(it, marks=pytest.mark.slow) for it in ("local.mutants", "benchmarks"))]
-)
+@pytest.mark.parametrize("module", ["local.serve", "local.mutants", "benchmarks"])
 def test_another_word_than_own(start: Start, module: str) -> None:
     """A SERVER that is not known is refused in one sentence."""
     process = start("-m", module, SERVER="owm")
@@ -178,10 +176,7 @@ def test_tests_on_an_empty_server_of_ones_own(own: Callable[[str], None], start:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "arguments",
-    [["-m", "benchmarks"], pytest.param(["-m", "pytest", "-n", "0", TEST], marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize("arguments", [["-m", "benchmarks"], ["-m", "pytest", "-n", "0", TEST]])
 def test_no_tests_on_somebodys_server(own: Callable[[str], None], start: Start, arguments: list[str]) -> None:
     """Tests and benchmarks refuse a server that has other databases, and name them."""
     own("program_linking_test_gw0")
