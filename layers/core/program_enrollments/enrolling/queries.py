@@ -160,8 +160,8 @@ changed AS (
     WHERE enrollment.id = write.id
     RETURNING enrollment.*
 )
-<record>;
-""".replace("<record>", history.record(history.PROGRAM_ENROLLMENTS, history.CREATED_OR_CHANGED))
+<record enrollments>;
+"""
 
 # Accounts enter the master's track as linking lets them; the course enrollments of the others follow a changed status.
 TRACK = """
@@ -194,8 +194,8 @@ followed AS (
     WHERE course_enrollment.id = changed.course_enrollment_id AND course_enrollment.is_active <> changed.is_active
     RETURNING course_enrollment.*, '~' AS history_type
 )
-<record>;
-""".replace("<record>", history.record(history.COURSE_ENROLLMENTS, "followed"))
+<record followed>;
+"""
 
 COURSE_ENROLLMENTS = """
 WITH
@@ -233,13 +233,13 @@ changed AS (
     WHERE course.id = write.id AND (course.status <> write.status OR write.enters)
     RETURNING course.*
 ),
-recorded AS (<record>)
+recorded AS (<record courses>)
 SELECT jsonb_agg(DISTINCT jsonb_build_array(
     course_enrollment_id, current_setting('enrolling.course_key'), mode
 )) INTO reported
 FROM write
 WHERE mode <> 'masters';
-""".replace("<record>", history.record(history.PROGRAM_COURSE_ENROLLMENTS, history.CREATED_OR_CHANGED))
+"""
 
 # A role waits as an assignment while its key waits for an account, or its account is inactive. A course key without an
 # organization cannot become a role.
@@ -289,5 +289,11 @@ WHERE assignment.enrollment_id = staff.id AND assignment.role || '' = 'staff'
 AND (staff.is_active OR NOT staff.course_staff);
 """
 
-WRITE_PROGRAM = PROGRAM_WRITES + PROGRAM_ENROLLMENTS + END_WRITES
-WRITE_COURSE = COURSE_WRITES + ENTER_COURSE + FOLLOW_STATUS + COURSE_ENROLLMENTS + STAFF + END_WRITES
+WRITE_PROGRAM = (PROGRAM_WRITES + PROGRAM_ENROLLMENTS + END_WRITES).replace(
+    "<record enrollments>", history.record(history.PROGRAM_ENROLLMENTS, history.CREATED_OR_CHANGED)
+)
+WRITE_COURSE = (
+    (COURSE_WRITES + ENTER_COURSE + FOLLOW_STATUS + COURSE_ENROLLMENTS + STAFF + END_WRITES)
+    .replace("<record followed>", history.record(history.COURSE_ENROLLMENTS, "followed"))
+    .replace("<record courses>", history.record(history.PROGRAM_COURSE_ENROLLMENTS, history.CREATED_OR_CHANGED))
+)

@@ -84,9 +84,7 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'LNK01', MESSAGE = 'no such course', DETAIL = missing_course;
     END IF;
-""".replace("<record unlinked>", history.record(history.COURSE_ENROLLMENTS, "unlinked")).replace(
-    "<record claimed>", history.record(history.PROGRAM_ENROLLMENTS, "claimed")
-)
+"""
 POINT = """
     WITH
     entered AS (
@@ -98,14 +96,19 @@ POINT = """
         AND course_enrollment.course_id || '' = course.course_key
         RETURNING course.*, course_enrollment.mode, '~' AS history_type
     ),
-    recorded AS (<record>)
+    recorded AS (<record entered>)
     SELECT jsonb_agg(jsonb_build_array(course_enrollment_id, course_key, mode) ORDER BY id) INTO reported
     FROM entered
     WHERE mode <> 'masters';
 END;
-""".replace("<record>", history.record(history.PROGRAM_COURSE_ENROLLMENTS, "entered"))
+"""
 ENTER = f"WITH {entered(TRACK)} {RECORD_ENTERED};"
-LINK = CLAIM + ENTER + POINT
+LINK = (
+    (CLAIM + ENTER + POINT)
+    .replace("<record unlinked>", history.record(history.COURSE_ENROLLMENTS, "unlinked"))
+    .replace("<record claimed>", history.record(history.PROGRAM_ENROLLMENTS, "claimed"))
+    .replace("<record entered>", history.record(history.PROGRAM_COURSE_ENROLLMENTS, "entered"))
+)
 
 # Items are ids of assignments: pending course roles become roles, and go; inactive accounts keep theirs.
 # The org is the first part of a course key; a key without one cannot become a role.
